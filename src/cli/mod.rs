@@ -1,0 +1,1 @@
+//! The program: arguments in, one request out, its reply printed.

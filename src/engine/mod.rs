@@ -1,0 +1,3 @@
+//! The owner of a board: model, journal and stored replies. No Emacs in it.
+
+pub mod wire;

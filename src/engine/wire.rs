@@ -1,0 +1,388 @@
+//! What goes over the wire: requests, replies, and the frame around them. PROTOCOL.md documents every field.
+
+use crate::core::{
+    code::Code,
+    id::{AgentName, RequestId, Token},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the request and reply format.
+pub const WIRE_VERSION: u32 = 1;
+/// The largest request, in bytes of JSON; a larger one is refused before it is read.
+pub const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// The largest reply, in bytes of JSON.
+pub const REPLY_BYTES_MAX: usize = 256 << 20;
+
+/// One request: who asks for what, under which id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// [`WIRE_VERSION`].
+    pub v: u32,
+    /// Chosen by the caller, the same in every retry of the same request.
+    pub id: RequestId,
+    /// The agent that asks; reading verbs may go without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// The verbs and their arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Call {
+    /// Lists what is ready for the agent (or for anyone), best first.
+    Poll {
+        /// Only tasks with all of these tags.
+        #[serde(default)]
+        tags: Vec<String>,
+        /// At most this many tasks.
+        #[serde(default)]
+        limit: Option<u32>,
+    },
+    /// Makes the agent the holder of `task`, or of the best ready task if `task` is absent.
+    Claim {
+        /// The task's name; absent means the next one.
+        #[serde(default)]
+        task: Option<String>,
+        /// With no `task`: only tasks with all of these tags.
+        #[serde(default)]
+        tags: Vec<String>,
+        /// Return the agent's running claim of `task` instead of refusing.
+        #[serde(default)]
+        resume: bool,
+    },
+    /// Closes a task as done.
+    Done {
+        /// The task's name.
+        task: String,
+        /// The token of the claim.
+        #[serde(default)]
+        token: Option<Token>,
+        /// What came out; kept as property RESULT.
+        #[serde(default)]
+        result: Option<String>,
+    },
+    /// Gives a task back after a failure: PENDING with one more attempt, or FAILED when they are used up.
+    Fail {
+        /// The task's name.
+        task: String,
+        /// The token of the claim.
+        #[serde(default)]
+        token: Option<Token>,
+        /// Why it failed.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Gives a task back, not counted as an attempt.
+    Release {
+        /// The task's name.
+        task: String,
+        /// The token of the claim.
+        #[serde(default)]
+        token: Option<Token>,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Closes a task that nobody shall do.
+    Skip {
+        /// The task's name.
+        task: String,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Opens a closed task again.
+    Requeue {
+        /// The task's name.
+        task: String,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Adds a task at the end of the board.
+    Add {
+        /// Its title, one line.
+        title: String,
+        /// Its tags; those that name agents assign it.
+        #[serde(default)]
+        tags: Vec<String>,
+        /// `A` to `Z`.
+        #[serde(default)]
+        priority: Option<char>,
+        /// An org date, `2026-04-15` or `2026-04-15 10:00`.
+        #[serde(default)]
+        deadline: Option<String>,
+        /// An org date; the task is not ready before it.
+        #[serde(default)]
+        scheduled: Option<String>,
+        /// Text under the heading.
+        #[serde(default)]
+        body: Option<String>,
+        /// Its ID; one is made from the event's number if absent.
+        #[serde(default)]
+        task: Option<String>,
+        /// Names of tasks that must be done before.
+        #[serde(default)]
+        blocked_by: Vec<String>,
+    },
+    /// Adds a progress line to a task's log.
+    Note {
+        /// The task's name.
+        task: String,
+        /// The token of the claim.
+        #[serde(default)]
+        token: Option<Token>,
+        /// The line.
+        text: String,
+    },
+    /// Appends a status message to the board's message list.
+    Append {
+        /// The message.
+        text: String,
+    },
+    /// Shows one task whole.
+    Show {
+        /// The task's name.
+        task: String,
+    },
+    /// Lists tasks in board order.
+    List {
+        /// Only tasks in this state or with this keyword.
+        #[serde(default)]
+        state: Option<String>,
+        /// Only tasks with all of these tags.
+        #[serde(default)]
+        tags: Vec<String>,
+        /// Only tasks held by this agent.
+        #[serde(default)]
+        holder: Option<AgentName>,
+        /// At most this many tasks.
+        #[serde(default)]
+        limit: Option<u32>,
+    },
+    /// Reports on board, journal and daemon.
+    Status,
+    /// Reads the journal, oldest first.
+    Log {
+        /// Only events after this number.
+        #[serde(default)]
+        after: Option<u64>,
+        /// Only events of this task.
+        #[serde(default)]
+        task: Option<String>,
+        /// Only events of this agent.
+        #[serde(default)]
+        agent: Option<String>,
+        /// The newest this many.
+        #[serde(default)]
+        limit: Option<u32>,
+    },
+}
+
+/// The answer to one request. `ok` false comes with `error` and changed nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// [`WIRE_VERSION`].
+    pub v: u32,
+    /// The request's id; absent only if the request could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RequestId>,
+    /// Whether it was done.
+    pub ok: bool,
+    /// The journal number of the event that did it; for reads, the last number that the answer has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// For mutating verbs: whether the edit already stands in the buffer (or file). It is durable either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<bool>,
+    /// This is the stored reply of an earlier request with the same id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
+    /// With `replayed`: whether the task is still as the reply says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<bool>,
+    /// The token of a claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+    /// For `done` and the like: false if no token was given, so that a late writer could not have been fenced off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced: Option<bool>,
+    /// The task had gone on without the caller (its lease had run out), but the outcome was accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+    /// `missing` when the task's heading is not on the board at the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
+    /// The one task concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskInfo>,
+    /// The tasks of a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<TaskInfo>>,
+    /// Events of the journal, as they stand in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<serde_json::Value>>,
+    /// The answer to `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusInfo>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// Things that the caller should know although the request succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The class: exit code and Lisp symbol.
+    pub code: Code,
+    /// The exact cause, one kebab-case word from PROTOCOL.md's table.
+    pub reason: String,
+    /// What was done to what, lower case, no period.
+    pub message: String,
+    /// The way out; never destructive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Who holds the task now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<AgentName>,
+}
+
+/// One task as callers see it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// What to call it in later requests: ID, CUSTOM_ID, leading token or exact title.
+    pub name: String,
+    /// The headline without keyword, priority and tags.
+    pub title: String,
+    /// The state in Fleet's words: `pending`, `in-progress`, `done`, `failed`, `skipped`, `other`.
+    pub state: String,
+    /// The keyword as it stands on the board.
+    pub keyword: String,
+    /// The priority letter or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// Own and inherited tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The DEADLINE time stamp as it stands on the board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// The SCHEDULED time stamp as it stands on the board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<String>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<AgentName>,
+    /// The token of the running claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+    /// How often it was tried before and failed.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Not offered before this time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// What came out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Why nobody can claim it just now: `being-edited`, `missing`, `duplicate-id`, `blocked`, `scheduled`, `backoff`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unready: Option<String>,
+    /// The line of the headline in the file, from 1; only from `show`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The text under the heading without planning and drawers; only from `show` and `claim`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The property drawer; only from `show` and `claim`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// The health of a board's owner.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatusInfo {
+    /// The program's version.
+    pub version: String,
+    /// `emacs` or `offline`.
+    pub owner: String,
+    /// The owner's process id.
+    pub pid: u32,
+    /// The board's path.
+    pub path: String,
+    /// `ok`, `file-missing`, `conflict`, `save-paused`, `stopped`.
+    pub state: String,
+    /// Explains any state but `ok`, with the way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The last journal number.
+    pub number: u64,
+    /// Events that the buffer does not hold yet.
+    pub unapplied: u64,
+    /// Events that the file does not hold yet.
+    pub unsaved: u64,
+    /// Tasks per state.
+    pub counts: BTreeMap<String, u64>,
+    /// Things an operator should look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+}
+
+impl Call {
+    /// The verb as it is written on the wire and on the command line.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Call::Poll { .. } => "poll",
+            Call::Claim { .. } => "claim",
+            Call::Done { .. } => "done",
+            Call::Fail { .. } => "fail",
+            Call::Release { .. } => "release",
+            Call::Skip { .. } => "skip",
+            Call::Requeue { .. } => "requeue",
+            Call::Add { .. } => "add",
+            Call::Note { .. } => "note",
+            Call::Append { .. } => "append",
+            Call::Show { .. } => "show",
+            Call::List { .. } => "list",
+            Call::Status => "status",
+            Call::Log { .. } => "log",
+        }
+    }
+
+    /// Whether the verb only reads.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. })
+    }
+}
+
+impl Failure {
+    /// A failure without hint and holder.
+    pub fn new(code: Code, reason: &str, message: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), message: message.into(), hint: None, holder: None }
+    }
+
+    /// The same failure with a way out.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl Reply {
+    /// A positive reply to `id`.
+    pub fn ok(id: &RequestId) -> Self {
+        Self { v: WIRE_VERSION, id: Some(id.clone()), ok: true, ..Self::default() }
+    }
+
+    /// A refusal.
+    pub fn refused(id: Option<&RequestId>, failure: Failure) -> Self {
+        Self { v: WIRE_VERSION, id: id.cloned(), ok: false, error: Some(failure), ..Self::default() }
+    }
+}
