@@ -1,1 +1,14 @@
 //! The rules of the task queue: who may do what to which task, and what that does to the board.
+//!
+//! `decide` turns a command into an event or a refusal; the ledger folds events into what only the journal knows;
+//! `apply` turns an event into the smallest edit of one heading. All of it is pure.
+
+pub mod apply;
+pub mod board;
+pub mod decide;
+pub mod event;
+pub mod ledger;
+pub mod merge;
+pub mod model;
+pub mod ready;
+pub mod state;

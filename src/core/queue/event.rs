@@ -1,0 +1,366 @@
+//! What happened, as the journal keeps it. PROTOCOL.md documents the format; old records stay readable.
+
+use crate::core::{
+    id::{AgentName, RequestId, Token},
+    time::Stamp,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One event: who did what when, and through which door.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Wall-clock time with the local offset.
+    pub at: Stamp,
+    /// Who did it.
+    pub by: Actor,
+    /// The door the request came through.
+    pub via: Via,
+    /// What the name in `by` rests on (R21).
+    pub auth: Auth,
+    /// The request that asked for it; absent for a person's edits and for the system's own events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Asked>,
+    /// What changed.
+    pub change: Change,
+}
+
+/// Who did something. On the wire: the agent's name, `human` or `system`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Actor {
+    /// An agent.
+    Agent(AgentName),
+    /// The person at the board.
+    Human,
+    /// Fleet itself.
+    System,
+}
+
+/// The door a request came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Lisp inside the daemon: a command, a notebook, `emacsclient -e`.
+    Emacs,
+    /// The module's own socket.
+    Socket,
+    /// A program that owned the board itself for one command.
+    Offline,
+    /// Nobody asked: a person's edit, a start, a save.
+    Inside,
+}
+
+/// What an agent's name rests on (R21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// On the caller's word: same user, full trust.
+    Label,
+    /// On the peer's user id.
+    Uid,
+    /// On an SSH key.
+    Key,
+}
+
+/// The request behind an event, so that a repeat is recognised after a restart too (R5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The request's id.
+    pub id: RequestId,
+    /// A digest of verb and arguments, 16 hex digits.
+    pub digest: String,
+}
+
+/// What changed. Text in here is already safe to write into an org file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Change {
+    /// A task was added at the end of the board.
+    Added {
+        /// Its ID.
+        task: String,
+        /// The whole heading.
+        heading: String,
+    },
+    /// An agent became the holder.
+    Claimed {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after.
+        to: String,
+        /// Its title, by which a heading that has no ID yet is found.
+        title: String,
+        /// The heading had no ID: write it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stamp: bool,
+        /// The heading as it was, so that a claimed task that was never saved can come back (R12).
+        heading: String,
+    },
+    /// The task was closed as done.
+    Done {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after.
+        to: String,
+        /// What came out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
+        /// It came after the claim had ended (R6).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
+    },
+    /// An attempt failed.
+    Failed {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after: PENDING, or FAILED when the attempts are used up.
+        to: String,
+        /// Failed attempts so far, this one included.
+        attempts: u32,
+        /// Not offered before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Stamp>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The holder gave the task back.
+    Released {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after.
+        to: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nobody shall do the task.
+    Skipped {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after.
+        to: String,
+        /// Its title, by which a heading that has no ID yet is found.
+        title: String,
+        /// The heading had no ID: write it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stamp: bool,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A closed task was opened again.
+    Requeued {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after.
+        to: String,
+        /// Its title, by which a heading that has no ID yet is found.
+        title: String,
+        /// The heading had no ID: write it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stamp: bool,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A progress line.
+    Noted {
+        /// The task's ID or name.
+        task: String,
+        /// The line.
+        text: String,
+    },
+    /// A status message on the board.
+    Appended {
+        /// The message.
+        text: String,
+    },
+    /// The person changed one field of a heading.
+    Edited {
+        /// The task's name.
+        task: String,
+        /// Which field.
+        field: Field,
+        /// Before; absent if there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// After; absent if there is none now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
+    /// The heading left the board by hand.
+    Removed {
+        /// The task's name.
+        task: String,
+        /// It was closed, so it was archived and still counts for those that wait for it.
+        archived: bool,
+    },
+    /// The heading came back after it had been `removed`.
+    Returned {
+        /// The task's name.
+        task: String,
+        /// The keyword it came back with.
+        keyword: String,
+    },
+    /// An owner took the board over.
+    Opened {
+        /// `emacs` or `offline`.
+        owner: String,
+        /// Its process id.
+        pid: u32,
+        /// The person's edits after this number were never saved and are void (R12).
+        covers: u64,
+    },
+    /// The board is about to be published: the file with this hash holds everything up to `covers` (R20).
+    Saving {
+        /// SHA-256 of the file's bytes, hex.
+        hash: String,
+        /// The last event that the text holds.
+        covers: u64,
+    },
+}
+
+/// The fields whose change by hand is an event of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Field {
+    /// The TODO keyword.
+    State,
+    /// The title.
+    Title,
+    /// The priority.
+    Priority,
+    /// The heading's own tags.
+    Tags,
+    /// DEADLINE.
+    Deadline,
+    /// SCHEDULED.
+    Scheduled,
+    /// The heading as a whole appeared.
+    Heading,
+}
+
+impl Change {
+    /// The task concerned.
+    pub fn task(&self) -> Option<&str> {
+        match self {
+            Change::Added { task, .. }
+            | Change::Claimed { task, .. }
+            | Change::Done { task, .. }
+            | Change::Failed { task, .. }
+            | Change::Released { task, .. }
+            | Change::Skipped { task, .. }
+            | Change::Requeued { task, .. }
+            | Change::Noted { task, .. }
+            | Change::Edited { task, .. }
+            | Change::Removed { task, .. }
+            | Change::Returned { task, .. } => Some(task),
+            Change::Appended { .. } | Change::Opened { .. } | Change::Saving { .. } => None,
+        }
+    }
+
+    /// Keyword before and after, for the changes that are a transition by a verb.
+    pub fn transition(&self) -> Option<(&str, &str)> {
+        match self {
+            Change::Claimed { from, to, .. }
+            | Change::Done { from, to, .. }
+            | Change::Failed { from, to, .. }
+            | Change::Released { from, to, .. }
+            | Change::Skipped { from, to, .. }
+            | Change::Requeued { from, to, .. } => Some((from, to)),
+            Change::Added { .. }
+            | Change::Noted { .. }
+            | Change::Appended { .. }
+            | Change::Edited { .. }
+            | Change::Removed { .. }
+            | Change::Returned { .. }
+            | Change::Opened { .. }
+            | Change::Saving { .. } => None,
+        }
+    }
+
+    /// The title by which to find a heading that may not carry its ID yet.
+    pub fn title(&self) -> Option<&str> {
+        match self {
+            Change::Claimed { title, stamp: true, .. }
+            | Change::Skipped { title, stamp: true, .. }
+            | Change::Requeued { title, stamp: true, .. } => Some(title),
+            _ => None,
+        }
+    }
+
+    /// Whether the board's text shows this change (as opposed to bookkeeping and to what the text said first).
+    pub fn is_on_board(&self) -> bool {
+        self.transition().is_some()
+            || matches!(self, Change::Added { .. } | Change::Noted { .. } | Change::Appended { .. })
+    }
+
+    /// The word for this change in the journal and in `fleet log`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Change::Added { .. } => "added",
+            Change::Claimed { .. } => "claimed",
+            Change::Done { .. } => "done",
+            Change::Failed { .. } => "failed",
+            Change::Released { .. } => "released",
+            Change::Skipped { .. } => "skipped",
+            Change::Requeued { .. } => "requeued",
+            Change::Noted { .. } => "noted",
+            Change::Appended { .. } => "appended",
+            Change::Edited { .. } => "edited",
+            Change::Removed { .. } => "removed",
+            Change::Returned { .. } => "returned",
+            Change::Opened { .. } => "opened",
+            Change::Saving { .. } => "saving",
+        }
+    }
+}
+
+impl Event {
+    /// The token that this event gives its task, if it is a claim with this number.
+    pub fn token(&self, epoch: u32, number: u64) -> Option<Token> {
+        matches!(self.change, Change::Claimed { .. }).then_some(Token { epoch, number })
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Agent(name) => name.fmt(f),
+            Actor::Human => f.write_str("human"),
+            Actor::System => f.write_str("system"),
+        }
+    }
+}
+
+impl TryFrom<String> for Actor {
+    type Error = crate::core::id::NameError;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "human" => Ok(Actor::Human),
+            "system" => Ok(Actor::System),
+            _ => AgentName::new(&name).map(Actor::Agent),
+        }
+    }
+}
+
+impl From<Actor> for String {
+    fn from(actor: Actor) -> String {
+        actor.to_string()
+    }
+}

@@ -1,0 +1,199 @@
+//! The board's text and the ledger together: what `decide` looks at.
+
+use crate::core::{
+    id::AgentName,
+    queue::{
+        board::{Board, Section, Unresolved},
+        ledger::{Gone, Ledger, Record},
+        state::State,
+    },
+};
+use std::collections::HashMap;
+
+/// How often a task is tried before it is FAILED, unless its MAX_ATTEMPTS says otherwise.
+pub const MAX_ATTEMPTS: u32 = 3;
+/// The first delay after a failure.
+pub const BACKOFF_MS_BASE: i64 = 30_000;
+/// The longest delay after a failure.
+pub const BACKOFF_MS_MAX: i64 = 3_600_000;
+
+/// Everything a decision depends on, but the clock.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The text as it is shown: last reading plus the edits applied since.
+    pub board: Board,
+    /// The text's future: everything the journal decided.
+    pub ledger: Ledger,
+    /// Sections that a person is just editing, by uid (R11).
+    pub held: HashMap<u64, Held>,
+    /// Headings that vanished less than a minute ago (R17), by ID, with the boot time in ms when they did.
+    pub missing: HashMap<String, Missing>,
+    /// Which section is the home of an ID that stands on the board more than once, by uid.
+    pub homes: HashMap<String, u64>,
+    /// IDs that were given to headings by events which the text does not show yet, by the section's uid.
+    pub stamped: HashMap<u64, String>,
+    /// `done` and the like must carry a token.
+    pub require_token: bool,
+    /// Why nothing may be offered at all, if so: a conflict or a damaged file.
+    pub stopped: Option<String>,
+}
+
+/// A section under a person's hands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// The section as it was before the first change that is not settled yet; absent if it is new.
+    pub before: Option<Section>,
+    /// Boot time in ms of the last change.
+    pub changed_ms: u64,
+}
+
+/// A heading that is not on the board just now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    /// Boot time in ms when it went.
+    pub since_ms: u64,
+    /// The section as it was.
+    pub section: Section,
+}
+
+/// One task as a decision sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'m> {
+    /// Its section's index; absent while the heading is missing.
+    pub at: Option<usize>,
+    /// Its section, as it is or was.
+    pub section: &'m Section,
+    /// Its ID, also if the text does not show it yet.
+    pub id: Option<&'m str>,
+    /// What the journal knows of it.
+    pub record: Option<&'m Record>,
+    /// The decided state.
+    pub state: State,
+    /// The decided keyword.
+    pub keyword: &'m str,
+    /// A person is editing it.
+    pub is_held: bool,
+    /// It is a copy: another heading is the home of its ID.
+    pub is_copy: bool,
+}
+
+/// Why a name does not lead to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// No task is called that.
+    Unknown,
+    /// Several are: their headlines with line numbers.
+    Ambiguous(Vec<(u64, String)>),
+    /// The heading was deleted or archived.
+    Gone(Gone),
+}
+
+impl PartialEq for Section {
+    fn eq(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.text == other.text
+    }
+}
+
+impl Model {
+    /// A model of `board` and `ledger` with nothing going on.
+    pub fn new(board: Board, ledger: Ledger) -> Self {
+        Self {
+            board,
+            ledger,
+            held: HashMap::new(),
+            missing: HashMap::new(),
+            homes: HashMap::new(),
+            stamped: HashMap::new(),
+            require_token: false,
+            stopped: None,
+        }
+    }
+
+    /// The task in section `at`, if that heading is one.
+    pub fn task_at(&self, at: usize) -> Option<Task<'_>> {
+        let section = &self.board.sections()[at];
+        let shown = section.state?;
+        let id = section.id().or_else(|| self.stamped.get(&section.uid).map(String::as_str));
+        let is_copy = id.and_then(|id| self.home_of(id)).is_some_and(|home| home != at);
+        let record = id.filter(|_| !is_copy).and_then(|id| self.ledger.record(id)).filter(|r| r.gone.is_none());
+        let (state, keyword) = match record {
+            Some(record) => (State::of(&record.keyword, &self.board.settings().keywords), record.keyword.as_str()),
+            None => (shown, section.keyword().unwrap_or_default()),
+        };
+        let is_held = self.held.contains_key(&section.uid);
+        Some(Task { at: Some(at), section, id, record, state, keyword, is_held, is_copy })
+    }
+
+    /// The section that is the home of `id`: the only one, or of several the one that had it first.
+    pub fn home_of(&self, id: &str) -> Option<usize> {
+        let places = self.board.with_id(id);
+        match places.as_slice() {
+            [] => None,
+            [only] => Some(*only),
+            [first, ..] => {
+                let home = self.homes.get(id);
+                let is_home = |at: &&usize| Some(&self.board.sections()[**at].uid) == home;
+                Some(*places.iter().find(is_home).unwrap_or(first))
+            }
+        }
+    }
+
+    /// Finds the task called `name` (R25).
+    pub fn find(&self, name: &str) -> Result<Task<'_>, Lookup> {
+        let at = match self.board.resolve(name) {
+            Ok(at) => at,
+            Err(Unresolved::Ambiguous(_)) if self.ledger.record(name).is_some_and(|record| record.gone.is_none()) => {
+                self.home_of(name).ok_or(Lookup::Unknown)?
+            }
+            Err(Unresolved::Ambiguous(places)) => return Err(self.ambiguous(&places)),
+            Err(Unresolved::Unknown) => return self.find_off_board(name),
+        };
+        self.task_at(at).ok_or(Lookup::Unknown)
+    }
+
+    /// How many of the agent's claims are running.
+    pub fn load_of(&self, agent: &AgentName) -> usize {
+        self.ledger.held_by(agent)
+    }
+
+    fn find_off_board(&self, name: &str) -> Result<Task<'_>, Lookup> {
+        if let Some((uid, _)) = self.stamped.iter().find(|(_, id)| *id == name)
+            && let Some(at) = self.board.index_of(*uid, usize::MAX)
+        {
+            return self.task_at(at).ok_or(Lookup::Unknown);
+        }
+        if let Some((id, missing)) = self.missing.get_key_value(name) {
+            let record = self.ledger.record(name);
+            let keyword = record.map_or_else(|| missing.section.keyword().unwrap_or_default(), |r| r.keyword.as_str());
+            let state = State::of(keyword, &self.board.settings().keywords);
+            let id = Some(id.as_str());
+            return Ok(Task { at: None, section: &missing.section, id, record, state, keyword, is_held: false, is_copy: false });
+        }
+        match self.ledger.record(name).and_then(|record| record.gone) {
+            Some(gone) => Err(Lookup::Gone(gone)),
+            None => Err(Lookup::Unknown),
+        }
+    }
+
+    fn ambiguous(&self, places: &[usize]) -> Lookup {
+        let line = |&at: &usize| (self.board.line_of(at), self.board.sections()[at].headline().to_owned());
+        Lookup::Ambiguous(places.iter().map(line).collect())
+    }
+}
+
+impl Task<'_> {
+    /// The agent that holds the task.
+    pub fn holder(&self) -> Option<&AgentName> {
+        self.record.and_then(|record| record.holder.as_ref())
+    }
+
+    /// Failed attempts so far.
+    pub fn attempts(&self) -> u32 {
+        self.record.map_or(0, |record| record.attempts)
+    }
+
+    /// How often it is tried.
+    pub fn max_attempts(&self) -> u32 {
+        self.section.property("MAX_ATTEMPTS").and_then(|value| value.parse().ok()).unwrap_or(MAX_ATTEMPTS).max(1)
+    }
+}

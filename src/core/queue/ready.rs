@@ -1,0 +1,182 @@
+//! Which tasks may be claimed, by whom, and which of them comes first.
+
+use crate::core::{
+    id::AgentName,
+    org,
+    queue::{
+        ledger::Gone,
+        model::{Model, Task},
+        state::State,
+    },
+    time::{Now, Stamp},
+};
+
+/// Why a task is not offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// It is not PENDING.
+    State(State),
+    /// A person is editing the heading (R11).
+    BeingEdited,
+    /// The heading is off the board at the moment (R17).
+    Missing,
+    /// Another heading is the home of its ID (R17).
+    DuplicateId,
+    /// Commented out or archived.
+    Hidden,
+    /// This task must be done first.
+    Blocked(String),
+    /// SCHEDULED lies ahead.
+    Scheduled(Stamp),
+    /// It failed lately and is tried again then.
+    Backoff(Stamp),
+    /// Its tags assign it to others.
+    NotAssigned(Vec<String>),
+}
+
+impl Unready {
+    /// The word in replies.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Unready::State(_) => "state",
+            Unready::BeingEdited => "being-edited",
+            Unready::Missing => "missing",
+            Unready::DuplicateId => "duplicate-id",
+            Unready::Hidden => "hidden",
+            Unready::Blocked(_) => "blocked",
+            Unready::Scheduled(_) => "scheduled",
+            Unready::Backoff(_) => "backoff",
+            Unready::NotAssigned(_) => "not-assigned",
+        }
+    }
+}
+
+/// Why nobody can claim `task` now; `None` if it is ready.
+pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
+    let Some(at) = task.at else { return Some(Unready::Missing) };
+    if task.is_copy {
+        return Some(Unready::DuplicateId);
+    }
+    if task.state != State::Pending {
+        return Some(Unready::State(task.state));
+    }
+    if task.is_held {
+        return Some(Unready::BeingEdited);
+    }
+    if model.board.is_hidden(at) {
+        return Some(Unready::Hidden);
+    }
+    if let Some(until) = task.record.and_then(|record| record.not_before).filter(|until| *until > now.wall) {
+        return Some(Unready::Backoff(until));
+    }
+    let scheduled = task.section.heading.as_ref().and_then(|heading| heading.planning.as_ref()?.scheduled);
+    if let Some(span) = scheduled
+        && let Some(time) = org::parse_timestamp(span.of(&task.section.text))
+        && now.wall.at_local(time.at) > now.wall
+    {
+        return Some(Unready::Scheduled(now.wall.at_local(time.at)));
+    }
+    blocker(model, task).map(Unready::Blocked)
+}
+
+/// Why `agent` cannot claim `task` now; `None` if it can.
+pub fn unready_for(model: &Model, task: &Task<'_>, agent: &AgentName, now: &Now) -> Option<Unready> {
+    unready(model, task, now).or_else(|| unassigned(model, task, agent))
+}
+
+/// The names in BLOCKED_BY, separated by blanks or commas.
+pub fn blocked_by<'t>(task: &Task<'t>) -> impl Iterator<Item = &'t str> {
+    let names = task.section.property("BLOCKED_BY").unwrap_or_default();
+    names.split(|c: char| c.is_whitespace() || c == ',').filter(|name| !name.is_empty())
+}
+
+/// The tasks that are ready for `agent` (for anyone, if `None`) and carry all of `tags`, best first.
+pub fn ready<'m>(model: &'m Model, agent: Option<&AgentName>, tags: &[String], now: &Now) -> Vec<Task<'m>> {
+    let mut found: Vec<(Rank, Task<'m>)> = candidates(model, agent, tags, now).collect();
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found.into_iter().map(|(_, task)| task).collect()
+}
+
+/// The best task that is ready for `agent`.
+pub fn next<'m>(model: &'m Model, agent: &AgentName, tags: &[String], now: &Now) -> Option<Task<'m>> {
+    candidates(model, Some(agent), tags, now).min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, task)| task)
+}
+
+/// Priority, deadline, place in the file: smaller is better.
+type Rank = (u16, i64, usize);
+
+/// Org's default priority `B`, for tasks that have none.
+const PRIORITY_DEFAULT: u16 = b'B' as u16;
+
+fn candidates<'m>(
+    model: &'m Model,
+    agent: Option<&AgentName>,
+    tags: &[String],
+    now: &Now,
+) -> impl Iterator<Item = (Rank, Task<'m>)> {
+    let is_open = |at: &usize| model.board.sections()[*at].state.is_some_and(|state| !state.is_closed());
+    (0..model.board.sections().len())
+        .filter(is_open)
+        .filter_map(|at| model.task_at(at))
+        .filter(move |task| match agent {
+            Some(agent) => unready_for(model, task, agent, now).is_none(),
+            None => unready(model, task, now).is_none(),
+        })
+        .filter(move |task| tags.is_empty() || has_tags(model, task, tags))
+        .map(|task| (rank(&task), task))
+}
+
+/// Whether `task` carries all of `tags`, FILETAGS included.
+pub fn has_tags(model: &Model, task: &Task<'_>, tags: &[String]) -> bool {
+    let own = task.at.map(|at| model.board.tags(at)).unwrap_or_default();
+    let of_file = &model.board.settings().filetags;
+    tags.iter().all(|tag| own.contains(&tag.as_str()) || of_file.contains(tag))
+}
+
+fn rank(task: &Task<'_>) -> Rank {
+    let text = &task.section.text;
+    let heading = task.section.heading.as_ref();
+    let priority = heading.and_then(|heading| heading.priority).map(|span| {
+        let cookie = span.of(text).trim_start_matches("[#").trim_end_matches(']');
+        cookie.parse().unwrap_or_else(|_| cookie.bytes().next().map_or(PRIORITY_DEFAULT, u16::from))
+    });
+    let deadline = heading
+        .and_then(|heading| heading.planning.as_ref()?.deadline)
+        .and_then(|span| org::parse_timestamp(span.of(text)))
+        .map(|time| minutes(time.at));
+    (priority.unwrap_or(PRIORITY_DEFAULT), deadline.unwrap_or(i64::MAX), task.at.unwrap_or(usize::MAX))
+}
+
+/// Minutes of the local calendar, good for comparing only.
+fn minutes(at: jiff::civil::DateTime) -> i64 {
+    let days = (i64::from(at.year()) * 12 + i64::from(at.month())) * 31 + i64::from(at.day());
+    (days * 24 + i64::from(at.hour())) * 60 + i64::from(at.minute())
+}
+
+/// The tasks that must be closed before `task`: the first that is not.
+///
+/// A name that no task carries blocks too: a typing mistake must not let work start early.
+fn blocker(model: &Model, task: &Task<'_>) -> Option<String> {
+    let is_open = |name: &&str| match model.find(name) {
+        Ok(other) => !other.state.unblocks(),
+        Err(crate::core::queue::model::Lookup::Gone(Gone::Archived)) => false,
+        Err(_) => true,
+    };
+    blocked_by(task).find(is_open).map(Into::into)
+}
+
+/// Assignment by tags. `#+FLEET_AGENTS:` names the tags that are agents; a task with none of those is anyone's. On a
+/// board without that line a task with tags is for the agents among them, and one without tags is anyone's.
+fn unassigned(model: &Model, task: &Task<'_>, agent: &AgentName) -> Option<Unready> {
+    let tags = model.board.tags(task.at?);
+    if tags.contains(&agent.as_str()) {
+        return None;
+    }
+    let agents = model.board.agents();
+    let assigned: Vec<String> = tags
+        .into_iter()
+        .filter(|tag| agents.is_empty() || agents.iter().any(|agent| agent == tag))
+        .map(Into::into)
+        .collect();
+    (!assigned.is_empty()).then_some(Unready::NotAssigned(assigned))
+}
