@@ -1,1 +1,4 @@
 //! The outside world, one thing per file.
+
+pub mod clock;
+pub mod journal;
