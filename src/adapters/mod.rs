@@ -1,1 +1,5 @@
 //! The outside world, one thing per file.
+
+pub mod clock;
+pub mod journal;
+pub mod owner;

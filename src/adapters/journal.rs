@@ -1,0 +1,405 @@
+//! The journal file of one board: `journal.jsonl` in the board's state directory.
+//!
+//! Appending is one write and one sync; what a failed one left on disk is unknown, so the first error ends the journal's
+//! life until a restart reads it again (R4). Nothing here knows what an event means. Whoever opens a journal owns its
+//! board (see [`super::owner`]); two writers would destroy it.
+
+use crate::engine::frame::{self, Corrupt, EVENT_BYTES_MAX, Head, Record, Tail};
+use rustix::fs::{fdatasync, fsync};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The name of the journal in its directory.
+pub const JOURNAL_NAME: &str = "journal.jsonl";
+/// The largest journal that is read, in bytes; it is held in memory once, while it is replayed.
+pub const JOURNAL_BYTES_MAX: u64 = 4 << 30;
+/// The most that one [`Reader::read_after`] returns, in bytes of events (always at least one event).
+pub const LOG_BYTES_MAX: usize = 16 << 20;
+/// A place in the file is remembered every so many records.
+const RECORDS_PER_MARK: u64 = 1024;
+/// How much of the file a reader takes at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// Why the journal could not be opened, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refused.
+    #[error("{action} `{}` failed", path.display())]
+    Io {
+        /// What was being done, such as `writing`.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The file is damaged in the middle; it was left as it is.
+    #[error("`{}` cannot be used", path.display())]
+    Corrupt {
+        /// The journal.
+        path: PathBuf,
+        /// Where and how.
+        source: Corrupt,
+    },
+    /// The file is larger than [`JOURNAL_BYTES_MAX`].
+    #[error("`{}` has {bytes} bytes, more than the {JOURNAL_BYTES_MAX} that can be read", path.display())]
+    TooLarge {
+        /// The journal.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// An event was too large; nothing was written and the journal goes on.
+    #[error("an event has {bytes} bytes, more than the {EVENT_BYTES_MAX} that fit into a record")]
+    EventTooLarge {
+        /// The size of its JSON.
+        bytes: usize,
+    },
+    /// An earlier write or sync failed (or this one did): whether its batch is on disk is unknown until a restart.
+    #[error("the journal stopped, the outcome of the last batch is unknown: {cause}")]
+    Stopped {
+        /// The first failure.
+        cause: String,
+    },
+}
+
+/// The moments of an append at which a crash leaves different things behind; for tests that crash there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing is written yet.
+    BeforeWrite,
+    /// Written, but perhaps only to the page cache.
+    AfterWrite,
+    /// Durable, but nobody has heard of it.
+    AfterSync,
+}
+
+/// The open journal of a board that this process owns.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    head: Head,
+    shared: Arc<Shared>,
+    stopped: Option<String>,
+    observer: Option<fn(Phase)>,
+}
+
+/// Reads the durable part of an open journal, from any thread, while others append.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    path: PathBuf,
+    shared: Arc<Shared>,
+}
+
+/// The records that stood in a journal when it was opened.
+#[derive(Debug)]
+pub struct Replay {
+    /// Where the torn tail was put, if there was one.
+    pub torn: Option<PathBuf>,
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+/// A record that was read back for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// Its number.
+    pub number: u64,
+    /// The event, as JSON.
+    pub event: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    /// The end of what is durable.
+    end: AtomicU64,
+    /// (number, offset) of some records, in order, so that a reader does not begin at the beginning.
+    marks: Mutex<Vec<(u64, u64)>>,
+}
+
+#[derive(Debug)]
+struct Span {
+    number: u64,
+    batch: u64,
+    offset: usize,
+    event: std::ops::Range<usize>,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, or begins one for `board` with the epoch `new_epoch`.
+    ///
+    /// A torn tail is moved to `journal.torn-N` beside it. All that the replay shows is durable when this returns.
+    pub fn open(dir: &Path, board: &str, new_epoch: u32) -> Result<(Journal, Replay), JournalError> {
+        let path = dir.join(JOURNAL_NAME);
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                begin(dir, &path, &frame::header(board, new_epoch, None).0)?
+            }
+            other => other.map_err(io_error("opening", &path))?,
+        };
+        let bytes = read_all(&file, &path)?;
+        let mut replay = Replay { torn: None, bytes: Vec::new(), spans: Vec::new() };
+        let base = bytes.as_ptr() as usize;
+        let (head, tail) = frame::read(&bytes, &mut |record| replay.spans.push(Span::new(base, record)))
+            .map_err(|source| JournalError::Corrupt { path: path.clone(), source })?;
+        replay.bytes = bytes;
+        replay.torn = cut(&file, dir, &path, &mut replay.bytes, tail)?;
+        // A kill -9 of the former owner may have left the tail in the page cache alone, and its directory entry too.
+        fsync(&file).map_err(|e| io_error("syncing", &path)(e.into()))?;
+        sync_dir(dir)?;
+        let marks = replay.spans.iter().step_by(RECORDS_PER_MARK as usize).map(|s| (s.number, s.offset as u64));
+        let (end, marks) = (AtomicU64::new(replay.bytes.len() as u64), Mutex::new(marks.collect()));
+        let shared = Arc::new(Shared { file, end, marks });
+        Ok((Journal { path, head, shared, stopped: None, observer: None }, replay))
+    }
+
+    /// Writes `events` as one batch and returns the number of the first one; they are durable then.
+    ///
+    /// After an error other than [`JournalError::EventTooLarge`] the batch may be on disk or not, and every later call
+    /// fails. No events write nothing.
+    pub fn append(&mut self, events: &[String]) -> Result<u64, JournalError> {
+        let first = self.head.last + 1;
+        self.append_from(first, events)
+    }
+
+    /// Like [`Journal::append`], with numbers that were given out elsewhere, from `first` on.
+    pub fn append_from(&mut self, first: u64, events: &[String]) -> Result<u64, JournalError> {
+        if let Some(cause) = &self.stopped {
+            return Err(JournalError::Stopped { cause: cause.clone() });
+        }
+        if let Some(event) = events.iter().find(|event| event.len() > EVENT_BYTES_MAX) {
+            return Err(JournalError::EventTooLarge { bytes: event.len() });
+        }
+        if events.is_empty() {
+            return Ok(first);
+        }
+        let mut head = self.head.clone();
+        let bytes = frame::encode_from(&mut head, first, events);
+        self.write(&bytes).map_err(|cause| {
+            self.stopped = Some(cause.clone());
+            JournalError::Stopped { cause }
+        })?;
+        self.shared.grow(first, bytes.len());
+        self.head = head;
+        Ok(first)
+    }
+
+    /// Where the journal lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The end of what is durable.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The epoch of the journal, from its header.
+    pub fn epoch(&self) -> u32 {
+        self.head.epoch
+    }
+
+    /// The size of the durable part in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.shared.end.load(Ordering::Acquire)
+    }
+
+    /// Why the journal takes nothing more, if it does not.
+    pub fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+
+    /// A handle that reads while this one writes.
+    pub fn reader(&self) -> Reader {
+        Reader { path: self.path.clone(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// See [`Reader::read_after`].
+    pub fn read_after(&self, number: u64, limit: usize) -> Result<Vec<Logged>, JournalError> {
+        self.reader().read_after(number, limit)
+    }
+
+    /// Has `observer` called at each phase of every append.
+    pub fn set_observer(&mut self, observer: fn(Phase)) {
+        self.observer = Some(observer);
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), String> {
+        let told = |e: io::Error, action| format!("{action} `{}`: {e}", self.path.display());
+        self.observe(Phase::BeforeWrite);
+        self.shared.file.write_all_at(bytes, self.bytes()).map_err(|e| told(e, "writing"))?;
+        self.observe(Phase::AfterWrite);
+        fdatasync(&self.shared.file).map_err(|e| told(e.into(), "syncing"))?;
+        self.observe(Phase::AfterSync);
+        Ok(())
+    }
+
+    fn observe(&self, phase: Phase) {
+        if let Some(observer) = self.observer {
+            observer(phase);
+        }
+    }
+}
+
+impl Replay {
+    /// The records, oldest first.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
+        self.spans.iter().map(|span| Record {
+            number: span.number,
+            batch: span.batch,
+            offset: span.offset,
+            event: std::str::from_utf8(&self.bytes[span.event.clone()]).expect("it was a str when it was read"),
+        })
+    }
+}
+
+impl Reader {
+    /// The records after `number`, oldest first: at most `limit`, and at most [`LOG_BYTES_MAX`] bytes of them.
+    pub fn read_after(&self, number: u64, limit: usize) -> Result<Vec<Logged>, JournalError> {
+        let (mut offset, end) = (self.shared.mark_before(number), self.shared.end.load(Ordering::Acquire));
+        let mut page = Page { after: number, limit, bytes: 0, found: Vec::new() };
+        let (mut window, mut want) = (Vec::new(), READ_BYTES);
+        while offset < end && !page.is_full() {
+            self.fill(&mut window, offset, end, want)?;
+            let used = page.take(&window);
+            if used == 0 && offset + window.len() as u64 == end {
+                break;
+            }
+            // A line that is longer than the window is taken whole in a later round.
+            want = if used == 0 { want * 2 } else { READ_BYTES };
+            offset += used as u64;
+        }
+        Ok(page.found)
+    }
+
+    fn fill(&self, window: &mut Vec<u8>, offset: u64, end: u64, want: usize) -> Result<(), JournalError> {
+        window.resize(want.min(usize::try_from(end - offset).unwrap_or(usize::MAX)), 0);
+        self.shared.file.read_exact_at(window, offset).map_err(io_error("reading", &self.path))
+    }
+}
+
+/// The answer to one `read_after` while it grows.
+struct Page {
+    after: u64,
+    limit: usize,
+    bytes: usize,
+    found: Vec<Logged>,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.found.len() >= self.limit || self.bytes >= LOG_BYTES_MAX
+    }
+
+    /// Takes what belongs on the page from the whole lines in `window`; returns how many bytes those lines have.
+    fn take(&mut self, window: &[u8]) -> usize {
+        let mut used = 0;
+        while let Some(length) = memchr::memchr(b'\n', &window[used..]) {
+            let line = &window[used..=used + length];
+            used += line.len();
+            // The header is the one line that is no record.
+            let Some((number, event)) = frame::read_one(line).filter(|(number, _)| *number > self.after) else {
+                continue;
+            };
+            if self.is_full() {
+                break;
+            }
+            self.bytes += event.len();
+            self.found.push(Logged { number, event: event.to_owned() });
+        }
+        used
+    }
+}
+
+impl Shared {
+    fn grow(&self, first: u64, bytes: usize) {
+        let end = self.end.fetch_add(bytes as u64, Ordering::Release);
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        if marks.last().is_none_or(|(number, _)| first >= number + RECORDS_PER_MARK) {
+            marks.push((first, end));
+        }
+    }
+
+    /// The offset of a record that does not come after the one that follows `number`.
+    fn mark_before(&self, number: u64) -> u64 {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = marks.partition_point(|(marked, _)| *marked <= number.saturating_add(1));
+        after.checked_sub(1).map_or(0, |i| marks[i].1)
+    }
+}
+
+impl Span {
+    /// Where `record` lies in the bytes that begin at the address `base`.
+    fn new(base: usize, record: Record<'_>) -> Self {
+        let start = record.event.as_ptr() as usize - base;
+        let event = start..start + record.event.len();
+        Self { number: record.number, batch: record.batch, offset: record.offset, event }
+    }
+}
+
+/// Makes a journal that is either whole or not there at all.
+fn begin(dir: &Path, path: &Path, header: &[u8]) -> Result<File, JournalError> {
+    let fresh = dir.join(format!("{JOURNAL_NAME}.new"));
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&fresh).map_err(io_error("creating", &fresh))?;
+    file.write_all(header).and_then(|()| file.sync_all()).map_err(io_error("writing", &fresh))?;
+    fs::rename(&fresh, path).map_err(io_error("creating", path))?;
+    sync_dir(dir)?;
+    Ok(file)
+}
+
+fn read_all(file: &File, path: &Path) -> Result<Vec<u8>, JournalError> {
+    let bytes = file.metadata().map_err(io_error("reading", path))?.len();
+    if bytes > JOURNAL_BYTES_MAX {
+        return Err(JournalError::TooLarge { path: path.into(), bytes });
+    }
+    let mut all = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    (&mut &*file).take(JOURNAL_BYTES_MAX).read_to_end(&mut all).map_err(io_error("reading", path))?;
+    Ok(all)
+}
+
+/// Ends the journal where its last acceptable record ends. What a torn write left is moved to a file of its own first.
+fn cut(file: &File, dir: &Path, path: &Path, bytes: &mut Vec<u8>, tail: Tail) -> Result<Option<PathBuf>, JournalError> {
+    let (offset, kept) = match tail {
+        Tail::Clean => return Ok(None),
+        Tail::Zeros { offset, .. } => (offset, None),
+        Tail::Torn { offset, .. } => (offset, Some(keep_aside(dir, &bytes[offset..])?)),
+    };
+    file.set_len(offset as u64).map_err(io_error("cutting the torn tail of", path))?;
+    bytes.truncate(offset);
+    Ok(kept)
+}
+
+fn keep_aside(dir: &Path, tail: &[u8]) -> Result<PathBuf, JournalError> {
+    for number in 1u32.. {
+        let path = dir.join(format!("journal.torn-{number}"));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(e) => return Err(io_error("creating", &path)(e)),
+            Ok(mut file) => {
+                file.write_all(tail).and_then(|()| file.sync_all()).map_err(io_error("writing", &path))?;
+                sync_dir(dir)?;
+                return Ok(path);
+            }
+        }
+    }
+    unreachable!("a directory holds fewer than 2^32 files")
+}
+
+fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(io_error("syncing", dir))
+}
+
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + use<'a> {
+    move |source| JournalError::Io { action, path: path.into(), source }
+}
