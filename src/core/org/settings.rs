@@ -1,0 +1,146 @@
+//! What a board says about itself in its `#+KEY:` lines.
+//!
+//! Read the way org collects them: anywhere in the file, in any case, not inside literal blocks. `#+SETUPFILE` is not
+//! followed: reading a board opens no other file.
+
+use super::blocks::{self, OpenLines};
+use super::{Keywords, sections};
+
+/// The settings of one board that its tasks depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The TODO keywords.
+    pub keywords: Keywords,
+    /// Tags that every heading of the file inherits.
+    pub filetags: Vec<String>,
+    /// The drawer for state changes and notes; `None` means plain list items directly under the metadata.
+    pub log_drawer: Option<String>,
+    /// Whether closing a task writes a `CLOSED:` stamp.
+    pub log_done: bool,
+    /// Whether the file names its keywords itself.
+    pub declared_keywords: bool,
+}
+
+/// The name of the log drawer where the board does not say otherwise.
+pub(super) const LOG_DRAWER: &str = "LOGBOOK";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// `#+TYP_TODO`, which org reads before the other two.
+    TypTodo,
+    Todo,
+    SeqTodo,
+    Filetags,
+    Startup,
+}
+
+const KEYS: [(&str, Key); 5] = [
+    ("TYP_TODO", Key::TypTodo),
+    ("TODO", Key::Todo),
+    ("SEQ_TODO", Key::SeqTodo),
+    ("FILETAGS", Key::Filetags),
+    ("STARTUP", Key::Startup),
+];
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keywords: Keywords::fleet(),
+            filetags: Vec::new(),
+            log_drawer: Some(LOG_DRAWER.into()),
+            log_done: true,
+            declared_keywords: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings of the whole board `text`.
+    pub fn read(text: &str) -> Settings {
+        let mut settings = Settings::default();
+        let found = collect(text);
+        for &(key, value) in &found {
+            match key {
+                Key::Filetags => {
+                    let tags = value.split([' ', '\t', ':']).filter(|tag| !tag.is_empty());
+                    settings.filetags.extend(tags.map(str::to_owned));
+                }
+                Key::Startup => value.split_whitespace().for_each(|option| settings.start_up(option)),
+                Key::TypTodo | Key::Todo | Key::SeqTodo => {}
+            }
+        }
+        let sequences = [Key::TypTodo, Key::Todo, Key::SeqTodo].map(|wanted| {
+            found.iter().filter(move |(key, value)| *key == wanted && !value.is_empty()).map(|(_, value)| *value)
+        });
+        if let Some(keywords) = read_keywords(sequences.into_iter().flatten()) {
+            settings.keywords = keywords;
+            settings.declared_keywords = true;
+        }
+        settings
+    }
+
+    /// Whether a change of `line` may change the settings: a setting itself, or the edge of a block that can hide one.
+    pub fn is_setting_line(line: &str) -> bool {
+        setting(line).is_some() || blocks::is_edge(line)
+    }
+
+    fn start_up(&mut self, option: &str) {
+        match option.to_ascii_lowercase().as_str() {
+            "logdrawer" => self.log_drawer = Some(LOG_DRAWER.into()),
+            "nologdrawer" => self.log_drawer = None,
+            "logdone" | "lognotedone" => self.log_done = true,
+            "nologdone" => self.log_done = false,
+            _ => {}
+        }
+    }
+}
+
+/// Every setting line that counts, in file order.
+fn collect(text: &str) -> Vec<(Key, &str)> {
+    let mut found = Vec::new();
+    for section in sections(text) {
+        // Most sections hold no setting at all; only those that may are looked at line by line.
+        if !blocks::lines(section, 0).any(|line| setting(&section[line]).is_some()) {
+            continue;
+        }
+        found.extend(OpenLines::new(section, 0).filter_map(|line| setting(&section[line])));
+    }
+    found
+}
+
+/// The key and value of a setting line.
+fn setting(line: &str) -> Option<(Key, &str)> {
+    let rest = line.trim_start_matches(blocks::is_blank).strip_prefix("#+")?;
+    let word = rest.split(char::is_whitespace).next()?;
+    // The key reaches to the last colon of the first word, as in org: `#+TODO:A:` is some other key.
+    let (name, _) = word.rsplit_once(':')?;
+    let (_, key) = KEYS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    Some((key, rest[name.len() + 1..].trim()))
+}
+
+/// The keywords of the given lines, or `None` where there are no lines.
+fn read_keywords<'a>(sequences: impl Iterator<Item = &'a str>) -> Option<Keywords> {
+    let mut keywords = Keywords::default();
+    for sequence in sequences {
+        let words: Vec<&str> = sequence.split_whitespace().collect();
+        let bar = words.iter().position(|&word| word == "|");
+        let split = bar.unwrap_or(words.len() - 1);
+        let named = |words: &[&str]| -> Vec<String> {
+            words.iter().filter(|&&word| word != "|").map(|word| without_key(word).to_owned()).collect()
+        };
+        keywords.todo.extend(named(&words[..split]));
+        keywords.done.extend(named(&words[split..]));
+    }
+    if keywords.done.is_empty() {
+        keywords.done.extend(keywords.todo.pop());
+    }
+    (!keywords.done.is_empty()).then_some(keywords)
+}
+
+/// `DONE(d@/!)` without what is in parentheses: the key and what to log.
+fn without_key(word: &str) -> &str {
+    match word.split_once('(') {
+        Some((name, rest)) if rest.ends_with(')') => name,
+        _ => word,
+    }
+}
