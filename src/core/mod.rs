@@ -4,6 +4,7 @@
 
 pub mod code;
 pub mod edit;
+pub mod encoding;
 pub mod id;
 pub mod org;
 pub mod queue;
