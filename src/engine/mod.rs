@@ -1,4 +1,145 @@
 //! The owner of a board: model, journal and stored replies. No Emacs in it.
+//!
+//! `Engine::handle` decides a batch of requests, makes the events durable with one sync and only then answers
+//! (R2). What the events do to the text waits in a queue until the owner of the text (the buffer in Emacs, or
+//! `offline` for a plain file) asks for the next edit and confirms that it was made.
 
-pub mod frame;
+mod answer;
+mod apply;
+mod open;
+mod person;
+mod request;
+mod save;
+
+pub mod log;
+pub mod offline;
 pub mod wire;
+
+pub use apply::{HeadingEdit, TextChange};
+pub use open::OpenError;
+pub use request::{Ask, Caller};
+pub use save::{SaveError, Saved};
+
+use crate::{
+    adapters::{
+        board_file::{Encoding, Identity},
+        owner::OwnedDir,
+    },
+    core::{
+        queue::{
+            event::{Actor, Auth, Change, Event, Via},
+            model::Model,
+        },
+        time::{Now, Stamp},
+    },
+};
+use apply::{Plan, Work};
+use log::Log;
+use std::collections::VecDeque;
+
+/// How long a person's edit rests before it counts (R11).
+pub const SETTLE_MS: u64 = 3_000;
+/// How long a vanished heading may come back before it counts as removed (R17).
+pub const MISSING_MS: u64 = 60_000;
+/// How many notices are kept; older ones go first.
+pub const NOTICES_MAX: usize = 20;
+
+/// A board and everything that is known about it, owned by this process.
+pub struct Engine {
+    model: Model,
+    log: Log,
+    dir: OwnedDir,
+    kind: &'static str,
+    encoding: Encoding,
+    file: Identity,
+    /// SHA-256 of the file as it was last read or written by us.
+    file_hash: String,
+    queue: VecDeque<Work>,
+    /// The edit that the text's owner is just making.
+    planned: Option<Plan>,
+    /// Every event up to this number stands in the file.
+    saved: u64,
+    notices: VecDeque<String>,
+    conflict: Vec<Change>,
+    /// Why the file is not being written at the moment.
+    paused: Option<String>,
+}
+
+impl Engine {
+    /// The board as it is shown.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The number of the last decided event.
+    pub fn last(&self) -> u64 {
+        self.model.ledger.last
+    }
+
+    /// The board's real path.
+    pub fn path(&self) -> &std::path::Path {
+        self.dir.board()
+    }
+
+    /// The directory with journal, lock and owner file.
+    pub fn dir(&mut self) -> &mut OwnedDir {
+        &mut self.dir
+    }
+
+    /// Where the journal phases of a commit are reported to, for tests that kill the process in each.
+    pub fn observe_journal(&mut self, observer: fn(crate::adapters::journal::Phase)) {
+        self.log.observe(observer);
+    }
+
+    /// Says why the file is not being written, or that it is again.
+    pub fn set_paused(&mut self, why: Option<String>) {
+        self.paused = why;
+    }
+
+    /// Keeps a sentence for `status`.
+    pub fn notice(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !self.notices.contains(&text) {
+            self.notices.push_back(text);
+        }
+        if self.notices.len() > NOTICES_MAX {
+            self.notices.pop_front();
+        }
+    }
+
+    /// Commits what nobody asked for by request: a person's edits, starts and saves.
+    fn commit_inside(&mut self, by: Actor, changes: Vec<Change>, at: Stamp) -> Result<(), String> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let event = |change| Event { at, by: by.clone(), via: Via::Inside, auth: Auth::Label, request: None, change };
+        let events: Vec<Event> = changes.into_iter().map(event).collect();
+        let mut number = self.log.next();
+        for event in &events {
+            self.model.ledger.fold(number, event);
+            number += 1;
+        }
+        match self.log.commit(&events) {
+            log::Commit::Committed(_) => Ok(()),
+            log::Commit::Unknown(why) => {
+                self.stop(&why);
+                Err(why)
+            }
+        }
+    }
+
+    /// The journal failed: nothing is decided any more until a restart (R4).
+    fn stop(&mut self, why: &str) {
+        self.model.stopped.get_or_insert_with(|| {
+            format!("the journal stopped ({why}); make room or repair the disk, then restart the daemon")
+        });
+    }
+}
+
+/// A short name for a heading that has none, made from who asked for it and how.
+fn fresh_id(seed: &str, now: &Now) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(seed.as_bytes());
+    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    format!("T-{}-{:05x}", now.wall.local().strftime("%Y%m%d"), number >> 12)
+}

@@ -2,8 +2,11 @@
 
 use crate::core::{
     edit::TextEdit,
-    org::{Draft, Settings, state_change},
-    queue::event::{Change, Event},
+    org::{Draft, KeywordKind, Settings, state_change},
+    queue::{
+        event::{Change, Event},
+        ledger::Record,
+    },
 };
 
 /// The title of the heading under which status messages are kept.
@@ -32,10 +35,27 @@ pub fn to_heading(section: &str, settings: &Settings, number: u64, token: Option
     draft.into_edits()
 }
 
-/// Makes a heading show `keyword`, after the person's change of it was taken back by hand.
-pub fn keyword(section: &str, settings: &Settings, keyword: &str) -> Vec<TextEdit> {
+/// Makes a heading show what the journal says of its task, after an old copy of it came back (R19).
+pub fn restore(section: &str, settings: &Settings, record: &Record) -> Vec<TextEdit> {
     let mut draft = Draft::new(section, settings);
-    draft.set_keyword(keyword);
+    draft.set_keyword(&record.keyword);
+    if let Some(token) = record.token {
+        draft.set_property("TOKEN", &token.to_string());
+    }
+    match (&record.holder, record.claimed_at) {
+        (Some(holder), Some(at)) => {
+            draft.set_property("CLAIMED_BY", holder.as_str());
+            draft.set_property("CLAIMED_AT", &at.org_inactive());
+        }
+        _ if settings.keywords.kind(&record.keyword) != Some(KeywordKind::Done) => {
+            draft.remove_property("CLAIMED_BY");
+            draft.remove_property("CLAIMED_AT");
+        }
+        _ => {}
+    }
+    if let Some(result) = &record.result {
+        draft.set_property("RESULT", result);
+    }
     draft.into_edits()
 }
 
@@ -112,7 +132,7 @@ fn give_up(draft: &mut Draft<'_>, moved: bool) {
 
 fn set_closed(draft: &mut Draft<'_>, settings: &Settings, event: &Event) {
     let Some((_, to)) = event.change.transition() else { return };
-    let is_done = settings.keywords.kind(to) == Some(crate::core::org::KeywordKind::Done);
+    let is_done = settings.keywords.kind(to) == Some(KeywordKind::Done);
     if !is_done {
         draft.set_closed(None);
     } else if settings.log_done {

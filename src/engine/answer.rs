@@ -1,0 +1,250 @@
+//! Replies: what a caller gets to see of tasks, events and the owner.
+
+use super::{
+    Engine,
+    wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
+};
+use crate::core::{
+    code::Code,
+    id::{AgentName, Token},
+    org,
+    queue::{
+        decide::{self, Refusal},
+        event::{Actor, Event},
+        ledger::Answered,
+        model::Task,
+        ready,
+        state::State,
+    },
+    time::Now,
+};
+use std::collections::BTreeMap;
+
+/// How many tasks `poll` and `list` return unless told otherwise.
+pub const TASKS_MAX: usize = 10_000;
+/// How many events `log` returns unless told otherwise.
+pub const EVENTS_DEFAULT: u32 = 100;
+/// How many events `log` looks at to find those that match.
+const EVENTS_SCANNED_MAX: usize = 1_000_000;
+
+/// A refusal as callers see it.
+pub(super) fn failure(refusal: &Refusal) -> Failure {
+    Failure {
+        code: refusal.code(),
+        reason: refusal.reason().into(),
+        message: refusal.to_string(),
+        hint: refusal.hint(),
+        holder: refusal.holder().cloned(),
+    }
+}
+
+impl Engine {
+    /// The reply to a request that became event `number`.
+    pub(super) fn answer_changed(&self, request: &Request, number: u64, now: &Now) -> Reply {
+        let task = self.named_by(request, number);
+        self.outcome(request, number, task.as_deref(), now)
+    }
+
+    /// The reply to a request that was carried out before (R5).
+    pub(super) fn answer_repeated(&self, request: &Request, answered: &Answered, now: &Now) -> Reply {
+        let mut reply = self.outcome(request, answered.number, answered.task.as_deref(), now);
+        reply.replayed = true;
+        reply.late = answered.late;
+        let record = answered.task.as_deref().and_then(|task| self.model.ledger.record(task));
+        reply.current = Some(record.is_none_or(|record| record.last_transition <= answered.number));
+        reply
+    }
+
+    /// The reply to a request that only reads.
+    pub(super) fn answer_read(&self, request: &Request, now: &Now) -> Reply {
+        let mut reply = Reply::ok(&request.id);
+        reply.number = Some(self.last());
+        match &request.call {
+            Call::Poll { tags, limit } => {
+                let found = ready::ready(&self.model, request.agent.as_ref(), tags, now);
+                reply.tasks = Some(self.listed(found.into_iter(), *limit, now));
+            }
+            Call::List { state, tags, holder, limit } => {
+                let wanted = |task: &Task<'_>| self.is_wanted(task, state.as_deref(), tags, holder.as_ref());
+                let all = (0..self.model.board.sections().len()).filter_map(|at| self.model.task_at(at));
+                reply.tasks = Some(self.listed(all.filter(wanted), *limit, now));
+            }
+            Call::Show { task } => match decide::show(&self.model, task) {
+                Ok(task) => reply.task = Some(self.whole(&task, now)),
+                Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
+            },
+            Call::Status => reply.status = Some(self.status()),
+            Call::Log { after, task, agent, limit } => match self.events(*after, task.as_deref(), agent.as_deref(), *limit) {
+                Ok(events) => reply.events = Some(events),
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
+            _ => unreachable!("changing verbs are answered elsewhere"),
+        }
+        if let Some(why) = &self.model.stopped {
+            reply.notices.push(why.clone());
+        }
+        reply
+    }
+
+    fn outcome(&self, request: &Request, number: u64, task: Option<&str>, now: &Now) -> Reply {
+        let mut reply = Reply::ok(&request.id);
+        reply.number = Some(number);
+        reply.applied = Some(!self.queue.iter().any(|work| work.number() == Some(number)));
+        let found = task.and_then(|task| self.model.find(task).ok());
+        reply.task = found.map(|task| match request.call {
+            Call::Claim { .. } => self.whole(&task, now),
+            _ => self.brief(&task, now),
+        });
+        match &request.call {
+            Call::Claim { .. } => reply.token = Some(Token { epoch: self.model.ledger.epoch, number }),
+            Call::Done { token, .. } | Call::Fail { token, .. } | Call::Release { token, .. } | Call::Note { token, .. } => {
+                reply.fenced = Some(token.is_some());
+            }
+            _ => {}
+        }
+        if found.is_some_and(|task| task.at.is_none()) {
+            reply.board = Some("missing".into());
+        }
+        reply
+    }
+
+    /// The ID of the task that event `number` of this request was about.
+    fn named_by(&self, request: &Request, number: u64) -> Option<String> {
+        let actor = Actor::Agent(request.agent.clone()?);
+        let answered = self.model.ledger.answered(&actor, &request.id).filter(|answered| answered.number == number)?;
+        answered.task.clone()
+    }
+
+    fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
+        let limit = limit.map_or(TASKS_MAX, |limit| limit as usize);
+        tasks.take(limit).map(|task| self.brief(&task, now)).collect()
+    }
+
+    fn is_wanted(&self, task: &Task<'_>, state: Option<&str>, tags: &[String], holder: Option<&AgentName>) -> bool {
+        let in_state = state.is_none_or(|state| task.state.name() == state || task.keyword == state);
+        let held = holder.is_none_or(|holder| task.holder() == Some(holder));
+        in_state && held && (tags.is_empty() || ready::has_tags(&self.model, task, tags))
+    }
+
+    /// One line's worth of a task.
+    fn brief(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+        let text = task.section.text.as_str();
+        let heading = task.section.heading.as_ref();
+        let planning = heading.and_then(|heading| heading.planning.as_ref());
+        let priority = heading.and_then(|heading| heading.priority).map(|span| span.of(text));
+        let record = task.record;
+        TaskInfo {
+            name: task.id.unwrap_or_else(|| task.section.name()).into(),
+            title: task.section.title().into(),
+            state: task.state.name().into(),
+            keyword: task.keyword.into(),
+            priority: priority.map(|cookie| cookie.trim_start_matches("[#").trim_end_matches(']').into()),
+            tags: task.at.map(|at| self.model.board.tags(at).into_iter().map(Into::into).collect()).unwrap_or_default(),
+            deadline: planning.and_then(|planning| planning.deadline).map(|span| span.of(text).into()),
+            scheduled: planning.and_then(|planning| planning.scheduled).map(|span| span.of(text).into()),
+            holder: task.holder().cloned(),
+            token: record.filter(|record| record.holder.is_some()).and_then(|record| record.token),
+            attempts: task.attempts(),
+            not_before: record.and_then(|record| record.not_before).filter(|at| *at > now.wall).map(|at| at.to_string()),
+            result: record.and_then(|record| record.result.clone()).or_else(|| task.section.property("RESULT").map(Into::into)),
+            unready: self.unready_word(task, now),
+            ..TaskInfo::default()
+        }
+    }
+
+    fn unready_word(&self, task: &Task<'_>, now: &Now) -> Option<String> {
+        let is_oddity = task.is_held || task.is_copy || task.at.is_none();
+        if task.state != State::Pending && !is_oddity {
+            return None;
+        }
+        let word = match task {
+            Task { at: None, .. } => Some("missing"),
+            Task { is_copy: true, .. } => Some("duplicate-id"),
+            Task { is_held: true, .. } => Some("being-edited"),
+            _ => ready::unready(&self.model, task, now).map(|why| why.name()),
+        };
+        word.map(Into::into)
+    }
+
+    /// A task with body, properties and place.
+    fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+        let mut info = self.brief(task, now);
+        let text = task.section.text.as_str();
+        let Some(heading) = &task.section.heading else { return info };
+        info.line = task.at.map(|at| self.model.board.line_of(at));
+        info.body = Some(org::body_text(text, heading, self.model.board.settings()).trim_end().to_owned());
+        let entries = heading.drawer.iter().flat_map(|drawer| &drawer.entries);
+        info.properties = entries.map(|entry| (entry.key.of(text).to_owned(), entry.value.of(text).trim().to_owned())).collect();
+        info
+    }
+
+    fn status(&self) -> StatusInfo {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for at in 0..self.model.board.sections().len() {
+            if let Some(task) = self.model.task_at(at) {
+                *counts.entry(task.state.name().into()).or_default() += 1;
+            }
+        }
+        let (state, detail) = self.condition();
+        StatusInfo {
+            version: env!("CARGO_PKG_VERSION").into(),
+            owner: self.kind.into(),
+            pid: std::process::id(),
+            path: self.path().display().to_string(),
+            state: state.into(),
+            detail,
+            number: self.last(),
+            unapplied: self.queue.iter().filter(|work| work.number().is_some()).count() as u64,
+            unsaved: self.last().saturating_sub(self.saved),
+            counts,
+            notices: self.notices.iter().cloned().collect(),
+        }
+    }
+
+    fn condition(&self) -> (&'static str, Option<String>) {
+        if let Some(why) = self.log.stopped() {
+            return ("stopped", Some(format!("the journal stopped: {why}; repair the disk, then restart the daemon")));
+        }
+        match (&self.model.stopped, &self.paused) {
+            (Some(why), _) => ("conflict", Some(why.clone())),
+            (None, Some(why)) => ("save-paused", Some(why.clone())),
+            (None, None) => ("ok", None),
+        }
+    }
+
+    fn events(
+        &self,
+        after: Option<u64>,
+        task: Option<&str>,
+        agent: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<Vec<serde_json::Value>, Failure> {
+        let limit = limit.unwrap_or(EVENTS_DEFAULT) as usize;
+        let is_filtered = task.is_some() || agent.is_some();
+        let from = match after {
+            Some(after) => after,
+            None if is_filtered => 0,
+            None => self.last().saturating_sub(limit as u64),
+        };
+        let failed = |error: &dyn std::error::Error| {
+            Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
+        };
+        let scanned = if is_filtered || after.is_none() { EVENTS_SCANNED_MAX } else { limit };
+        let records = self.log.read_after(from, scanned).map_err(|error| failed(&error))?;
+        let mut found = Vec::new();
+        for record in records {
+            let event: Event = serde_json::from_str(&record.event).map_err(|error| failed(&error))?;
+            let of_task = task.is_none_or(|task| event.change.task() == Some(task));
+            let of_agent = agent.is_none_or(|agent| event.by.to_string() == agent);
+            if of_task && of_agent {
+                let mut value = serde_json::to_value(&event).expect("what was parsed serializes");
+                value["number"] = record.number.into();
+                found.push(value);
+            }
+        }
+        let surplus = if after.is_none() { found.len().saturating_sub(limit) } else { 0 };
+        found.drain(..surplus);
+        found.truncate(limit);
+        Ok(found)
+    }
+}

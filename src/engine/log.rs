@@ -1,0 +1,71 @@
+//! Committing events: durable before anyone hears of them (R1, R2, R9).
+
+use crate::{
+    adapters::journal::{Journal, JournalError, Logged, Phase},
+    core::queue::event::Event,
+};
+
+/// How a commit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The events are durable; the first has this number, the others follow.
+    Committed(u64),
+    /// Nobody knows whether they are: the disk failed in the middle. The log takes no more.
+    Unknown(String),
+}
+
+/// The journal of a board whose only writer is this process.
+///
+/// Another engine could answer a third thing, a conflict, because somebody else committed first; under the board's
+/// lock that cannot happen, so that the variant comes with that engine.
+pub struct Log {
+    journal: Journal,
+}
+
+impl Log {
+    /// A log on `journal`.
+    pub fn new(journal: Journal) -> Self {
+        Self { journal }
+    }
+
+    /// The number that the next event gets.
+    pub fn next(&self) -> u64 {
+        self.journal.head().last + 1
+    }
+
+    /// Grows with a new journal.
+    pub fn epoch(&self) -> u32 {
+        self.journal.epoch()
+    }
+
+    /// Writes `events` with one write and one sync.
+    pub fn commit(&mut self, events: &[Event]) -> Commit {
+        let lines: Result<Vec<String>, _> = events.iter().map(serde_json::to_string).collect();
+        let lines = lines.expect("an event serializes: it has no maps and no foreign types");
+        match self.journal.append(&lines) {
+            Ok(first) => Commit::Committed(first),
+            Err(error) => Commit::Unknown(chain(&error)),
+        }
+    }
+
+    /// Why the journal takes no more events, if so.
+    pub fn stopped(&self) -> Option<&str> {
+        self.journal.stopped()
+    }
+
+    /// At most `limit` records after `number`.
+    pub fn read_after(&self, number: u64, limit: usize) -> Result<Vec<Logged>, JournalError> {
+        self.journal.read_after(number, limit)
+    }
+
+    /// Reports the phases of each commit to `observer`.
+    pub fn observe(&mut self, observer: fn(Phase)) {
+        self.journal.set_observer(observer);
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,143 @@
+//! Taking a board over: journal replayed, text read, both held against each other (R4, R12, R19, R20).
+
+use super::{Engine, log, save};
+use crate::{
+    adapters::{
+        board_file::{self, BoardFileError},
+        journal::{Journal, JournalError, Replay},
+        owner::{NetworkFs, OwnedDir, OwnerError, OwnerKind},
+    },
+    core::{
+        queue::{
+            board::Board,
+            event::{Actor, Change, Event},
+            ledger::Ledger,
+            model::Model,
+        },
+        time::Now,
+    },
+};
+use std::{collections::VecDeque, path::Path};
+
+/// Why a board could not be taken over. The board is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its place, or another owner.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] BoardFileError),
+    /// Its journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record that no version of this program wrote.
+    #[error("event {number} of the journal is not one that this version knows")]
+    Event {
+        /// Its number.
+        number: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The journal took no more.
+    #[error("the journal failed while the board was opened: {0}")]
+    Stopped(String),
+}
+
+impl Engine {
+    /// Takes the board at `path` over for this process.
+    ///
+    /// What the journal knows and the file does not show is pending afterwards: apply it before anything else.
+    pub fn open(path: &Path, kind: OwnerKind, now: &Now) -> Result<Self, OpenError> {
+        let dir = OwnedDir::open(path, NetworkFs::Refuse)?;
+        let file = board_file::load(dir.board())?;
+        let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), 1)?;
+        let hash = save::hex(&file.sha256);
+        let history = History::read(&replay, &hash)?;
+        let ledger = history.fold(&replay, journal.epoch())?;
+        let kind_name = match kind {
+            OwnerKind::Emacs => "emacs",
+            OwnerKind::Offline => "offline",
+        };
+        let mut engine = Self {
+            model: Model::new(Board::read(&file.text), ledger),
+            log: log::Log::new(journal),
+            dir,
+            kind: kind_name,
+            encoding: file.encoding,
+            file: file.identity,
+            file_hash: hash,
+            queue: VecDeque::new(),
+            planned: None,
+            saved: history.covers,
+            notices: VecDeque::new(),
+            conflict: Vec::new(),
+            paused: None,
+        };
+        if let Some(torn) = &replay.torn {
+            engine.notice(format!("the end of the journal was torn; it is kept as {}", torn.display()));
+        }
+        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers };
+        engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
+        engine.merge(now).map_err(OpenError::Stopped)?;
+        Ok(engine)
+    }
+}
+
+/// What must be known of a journal before it can be folded: which save the file is, and which edits are void.
+struct History {
+    /// Everything up to this number stands in the file.
+    covers: u64,
+    /// Edits by hand with numbers strictly between these were never saved (R12).
+    void: Vec<(u64, u64)>,
+}
+
+impl History {
+    /// Finds the save that wrote the file with `hash`; of a file that was changed since, the last save.
+    fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
+        let mut saves: Vec<(u64, bool)> = Vec::new();
+        let mut opened = Vec::new();
+        for record in replay.records() {
+            if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
+                continue;
+            }
+            match event(record.number, record.event)?.change {
+                Change::Saving { hash: of_save, covers } => saves.push((covers, of_save == hash)),
+                Change::Opened { covers, .. } => opened.push((covers, record.number)),
+                _ => {}
+            }
+        }
+        let same = saves.iter().rev().find(|(_, is_same)| *is_same);
+        let covers = same.or(saves.last()).map_or(0, |(covers, _)| *covers);
+        opened.push((covers, u64::MAX));
+        Ok(Self { covers, void: opened })
+    }
+
+    fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {
+        let mut ledger = Ledger::new(epoch);
+        let mut is_saved = false;
+        for record in replay.records() {
+            if !is_saved && record.number > self.covers {
+                ledger.saved(self.covers);
+                is_saved = true;
+            }
+            let event = event(record.number, record.event)?;
+            if !self.is_void(record.number, &event) {
+                ledger.fold(record.number, &event);
+            }
+            ledger.last = record.number;
+        }
+        if !is_saved {
+            ledger.saved(self.covers);
+        }
+        Ok(ledger)
+    }
+
+    fn is_void(&self, number: u64, event: &Event) -> bool {
+        event.by == Actor::Human && self.void.iter().any(|(covers, opened)| *covers < number && number < *opened)
+    }
+}
+
+fn event(number: u64, json: &str) -> Result<Event, OpenError> {
+    serde_json::from_str(json).map_err(|source| OpenError::Event { number, source })
+}

@@ -1,0 +1,100 @@
+//! Writing the board: intent journaled, file exchanged, what was there before looked at (R20).
+
+use super::{Engine, log::chain};
+use crate::{
+    adapters::board_file::{self, BoardFileError},
+    core::{
+        queue::event::{Actor, Change},
+        time::Now,
+    },
+};
+use std::path::PathBuf;
+
+/// What a save did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The file was up to date.
+    Same,
+    /// The file was written. A file that somebody else had put there meanwhile is kept aside.
+    Written {
+        /// Where the foreign file is.
+        foreign: Option<PathBuf>,
+    },
+}
+
+/// Why the board could not be written. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] BoardFileError),
+    /// The journal, in which a save is announced first.
+    #[error("the journal failed: {0}")]
+    Journal(String),
+}
+
+impl Engine {
+    /// Writes the shown text to the board's file, if it differs from it.
+    ///
+    /// Blocks for a sync of the journal, of the file and of its directory.
+    pub fn save(&mut self, now: &Now) -> Result<Saved, SaveError> {
+        let text = self.model.board.text();
+        let hash = hex(&board_file::digest(&text, self.encoding));
+        let covers = self.shown();
+        if hash == self.file_hash {
+            self.note_saved(covers);
+            return Ok(Saved::Same);
+        }
+        let intent = Change::Saving { hash: hash.clone(), covers };
+        self.commit_inside(Actor::System, vec![intent], now.wall).map_err(SaveError::Journal)?;
+        let published = board_file::publish(self.dir.board(), &text, self.encoding, &self.file)?;
+        self.file = published.identity;
+        self.file_hash = hash;
+        self.note_saved(covers);
+        if let Some(foreign) = &published.foreign {
+            self.notice(format!("the file was changed by another program; that version is kept as {}", foreign.display()));
+        }
+        Ok(Saved::Written { foreign: published.foreign })
+    }
+
+    /// The file as this engine last read or wrote it: size and modification time for the buffer that visits it.
+    pub fn file(&self) -> &crate::adapters::board_file::Identity {
+        &self.file
+    }
+
+    /// Whether the file on disk is not the one that this engine last read or wrote.
+    pub fn is_file_foreign(&self) -> Result<bool, SaveError> {
+        Ok(board_file::identity(self.dir.board())? != self.file)
+    }
+
+    /// Takes a file that another program wrote as the new base, after its text came in by [`Engine::replaced`].
+    pub fn adopt_file(&mut self) -> Result<(), SaveError> {
+        let file = board_file::load(self.dir.board())?;
+        self.file = file.identity;
+        self.encoding = file.encoding;
+        self.file_hash = hex(&file.sha256);
+        Ok(())
+    }
+
+    /// The last event that the text shows together with all before it.
+    fn shown(&self) -> u64 {
+        let waiting = self.queue.iter().filter_map(super::apply::Work::number).min();
+        waiting.map_or(self.last(), |number| number - 1)
+    }
+
+    fn note_saved(&mut self, covers: u64) {
+        self.saved = self.saved.max(covers);
+        self.model.ledger.saved(covers);
+        self.paused = None;
+    }
+
+    /// Why a save failed, in one line.
+    pub fn save_trouble(error: &SaveError) -> String {
+        chain(error)
+    }
+}
+
+/// Bytes as hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
