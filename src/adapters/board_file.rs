@@ -39,7 +39,7 @@ pub enum BoardFileError {
     #[error(transparent)]
     Place(#[from] OwnerError),
     /// Larger than [`BOARD_BYTES_MAX`].
-    #[error("the board `{}` has {bytes} bytes, more than the {BOARD_BYTES_MAX} that are read", path.display())]
+    #[error("the board `{}` has {bytes} bytes, more than the {BOARD_BYTES_MAX} that fleet handles", path.display())]
     TooLarge {
         /// The board.
         path: PathBuf,
@@ -155,7 +155,11 @@ pub fn identify(path: &Path) -> Result<Identity, BoardFileError> {
 /// Everything is on disk when this returns. Where the file system cannot exchange two names (`RENAME_EXCHANGE`), the
 /// old file is compared before it is replaced, and a change in the instant between is lost.
 pub fn publish(path: &Path, text: &str, encoding: Encoding, expected: &Identity) -> Result<Published, BoardFileError> {
-    publish_by(exchange, path, &encoding.encode(text), expected)
+    let bytes = encoding.encode(text);
+    if bytes.len() as u64 > BOARD_BYTES_MAX {
+        return Err(BoardFileError::TooLarge { path: path.into(), bytes: bytes.len() as u64 });
+    }
+    publish_by(exchange, path, &bytes, expected)
 }
 
 type Exchange = fn(&Path, &Path) -> Result<(), Errno>;
@@ -384,4 +388,68 @@ fn unix_ms() -> u128 {
 
 fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> BoardFileError + use<'a> {
     move |source| BoardFileError::Io { action, path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(text: &str) -> (tempfile::TempDir, PathBuf, Identity) {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let path = dir.path().join("dispatch.org");
+        fs::write(&path, text).expect("a file can be written");
+        let identity = load(&path).expect("it is a board").identity;
+        (dir, path, identity)
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).expect("it is a directory").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn r20_without_exchange_the_old_file_is_checked_and_a_foreign_one_copied() {
+        let (_dir, path, identity) = board("old");
+        let published = publish_by(|_, _| Err(Errno::INVAL), &path, b"new", &identity).expect("it can be replaced");
+        assert_eq!(published.foreign, None);
+        assert_eq!(identify(&path).expect("it is a board"), published.identity);
+        fs::write(&path, "foreign").expect("it can be written");
+        let published = publish_by(|_, _| Err(Errno::NOSYS), &path, b"newer", &published.identity);
+        let foreign = published.expect("it can be replaced").foreign.expect("it was not ours");
+        assert_eq!(fs::read_to_string(foreign).expect("it was kept"), "foreign");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "newer");
+    }
+
+    #[test]
+    fn r20_a_write_in_the_last_instant_is_kept() {
+        let (_dir, path, identity) = board("old");
+        let late: Exchange = |temp, real| {
+            fs::write(real, "lat").expect("it can be written");
+            exchange(temp, real)
+        };
+        let foreign = publish_by(late, &path, b"new", &identity).expect("it can be replaced").foreign;
+        assert_eq!(fs::read_to_string(foreign.expect("it was not ours")).expect("it was kept"), "lat");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "new");
+    }
+
+    #[test]
+    fn a_board_that_vanishes_in_the_last_instant_is_not_made_again() {
+        let (dir, path, identity) = board("old");
+        let gone: Exchange = |temp, real| {
+            fs::remove_file(real).expect("it is there");
+            exchange(temp, real)
+        };
+        let error = publish_by(gone, &path, b"new", &identity).expect_err("there is nothing to replace");
+        assert!(matches!(error, BoardFileError::Place(OwnerError::Missing(_))));
+        assert_eq!(names(dir.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_failed_exchange_leaves_the_board_and_nothing_else() {
+        let (dir, path, identity) = board("old");
+        let error = publish_by(|_, _| Err(Errno::IO), &path, b"new", &identity).expect_err("the exchange failed");
+        assert!(matches!(error, BoardFileError::Io { action: "replacing", .. }));
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
+        assert_eq!(names(dir.path()), ["dispatch.org"]);
+    }
 }

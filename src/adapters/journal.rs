@@ -8,7 +8,7 @@ use crate::engine::frame::{self, Corrupt, EVENT_BYTES_MAX, Head, Record, Tail};
 use rustix::fs::{fdatasync, fsync};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
@@ -363,8 +363,8 @@ fn read_all(file: &File, path: &Path) -> Result<Vec<u8>, JournalError> {
     if bytes > JOURNAL_BYTES_MAX {
         return Err(JournalError::TooLarge { path: path.into(), bytes });
     }
-    let mut all = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
-    (&mut &*file).take(JOURNAL_BYTES_MAX).read_to_end(&mut all).map_err(io_error("reading", path))?;
+    let mut all = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut all, 0).map_err(io_error("reading", path))?;
     Ok(all)
 }
 
@@ -402,4 +402,47 @@ fn sync_dir(dir: &Path) -> Result<(), JournalError> {
 
 fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + use<'a> {
     move |source| JournalError::Io { action, path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal whose file is `device`, as if it had been opened there.
+    fn journal_on(device: &str) -> Journal {
+        let file = OpenOptions::new().read(true).write(true).open(device).expect("the device exists");
+        let shared = Arc::new(Shared { file, end: AtomicU64::new(0), marks: Mutex::new(Vec::new()) });
+        let head = frame::header("dispatch.org", 1, None).1;
+        Journal { path: device.into(), head, shared, stopped: None, observer: None }
+    }
+
+    #[test]
+    fn r4_after_a_failed_write_the_journal_takes_nothing_more() {
+        let mut journal = journal_on("/dev/full");
+        let before = journal.head().clone();
+        for _ in 0..2 {
+            let error = journal.append(&["{}".into()]).expect_err("the device is full");
+            assert!(matches!(&error, JournalError::Stopped { cause } if cause.starts_with("writing `/dev/full`")));
+        }
+        assert_eq!((journal.head(), journal.bytes()), (&before, 0), "nothing counts as durable");
+    }
+
+    #[test]
+    fn r4_after_a_failed_sync_the_journal_takes_nothing_more() {
+        let mut journal = journal_on("/dev/null");
+        for _ in 0..2 {
+            let error = journal.append(&["{}".into()]).expect_err("the device cannot be synced");
+            assert!(matches!(&error, JournalError::Stopped { cause } if cause.starts_with("syncing `/dev/null`")));
+        }
+        assert!(journal.stopped().is_some_and(|cause| cause.contains("syncing")));
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_stops_nothing() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let (mut journal, _) = Journal::open(dir.path(), "dispatch.org", 1).expect("it is new");
+        let event = "x".repeat(EVENT_BYTES_MAX + 1);
+        assert!(matches!(journal.append(&[event]), Err(JournalError::EventTooLarge { .. })));
+        assert_eq!(journal.append(&["{}".into()]).expect("it goes on"), 1);
+    }
 }

@@ -312,3 +312,63 @@ fn push_line(bytes: &mut Vec<u8>, json: &str) -> [u8; 32] {
         .expect("writing to a Vec does not fail");
     Sha256::digest(&bytes[start..]).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| format!(r#"{{"e":"{name}"}}"#)).collect()
+    }
+
+    #[test]
+    fn a_journal_reads_back_as_it_was_written() {
+        let (mut bytes, mut head) = header("dispatch.org", 7, None);
+        bytes.extend(encode(&mut head, &events(&["a", "b"])));
+        bytes.extend(encode(&mut head, &events(&["c"])));
+        let mut seen = Vec::new();
+        let (end, tail) = read(&bytes, &mut |r| seen.push((r.number, r.batch, r.event))).expect("it is whole");
+        assert_eq!(seen, [(1, 1, r#"{"e":"a"}"#), (2, 1, r#"{"e":"b"}"#), (3, 3, r#"{"e":"c"}"#)]);
+        assert_eq!((end, tail), (head, Tail::Clean));
+    }
+
+    #[test]
+    fn the_format_does_not_change_unnoticed() {
+        let (mut bytes, mut head) = header("dispatch.org", 1, None);
+        bytes.extend(encode(&mut head, &events(&["a"])));
+        expect_test::expect![[r#"
+            d12def1f 74 {"fleet_journal":1,"epoch":1,"board":"dispatch.org","first":1,"prev":null}
+            86f7b0f6 109 {"n":1,"batch":1,"prev":"2b2dee3b3d4b27a58c8db5222576c0222e85a543a5a1cf367363ac50407755fe","event":{"e":"a"}}
+        "#]].assert_eq(&String::from_utf8(bytes).expect("it is text"));
+    }
+
+    #[test]
+    fn a_journal_that_continues_another_names_its_end() {
+        let (_, mut first) = header("dispatch.org", 1, None);
+        encode(&mut first, &events(&["a", "b"]));
+        let (bytes, head) = header("dispatch.org", 2, Some(&first));
+        assert!(String::from_utf8(bytes.clone()).expect("it is text").contains(&hex(&first.hash)));
+        let (read, _) = read(&bytes, &mut |_| ()).expect("it is whole");
+        assert_eq!((&read, read.last, read.epoch), (&head, 2, 2));
+    }
+
+    #[test]
+    fn r9_numbers_may_leave_gaps_and_a_torn_batch_after_a_gap_is_no_corruption() {
+        let (mut bytes, mut head) = header("dispatch.org", 1, None);
+        bytes.extend(encode(&mut head, &events(&["a"])));
+        let end = bytes.len();
+        bytes.extend(encode_from(&mut head, 40, &events(&["b", "c"])));
+        assert_eq!(read(&bytes, &mut |_| ()).expect("it is whole"), (head, Tail::Clean));
+        bytes[end + 20] ^= 1;
+        let torn = read(&bytes, &mut |_| ()).expect("a write was torn").1;
+        assert_eq!(torn, Tail::Torn { offset: end, len: bytes.len() - end });
+    }
+
+    #[test]
+    fn a_later_format_is_refused_by_its_version() {
+        let mut bytes = Vec::new();
+        push_line(&mut bytes, r#"{"fleet_journal":2,"epoch":1,"board":"a","first":1,"prev":null}"#);
+        let refused = read(&bytes, &mut |_| ());
+        assert_eq!(refused, Err(Corrupt { offset: 0, what: Damage::Version(2) }));
+    }
+}
