@@ -4,7 +4,7 @@
 //! life until a restart reads it again (R4). Nothing here knows what an event means. Whoever opens a journal owns its
 //! board (see [`super::owner`]); two writers would destroy it.
 
-use crate::engine::frame::{self, Corrupt, EVENT_BYTES_MAX, Head, Record, Tail};
+use crate::core::frame::{self, Corrupt, EVENT_BYTES_MAX, Head, Record, Tail};
 use rustix::fs::{fdatasync, fsync};
 use std::{
     fs::{self, File, OpenOptions},

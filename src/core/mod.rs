@@ -4,6 +4,7 @@
 
 pub mod code;
 pub mod edit;
+pub mod frame;
 pub mod encoding;
 pub mod id;
 pub mod org;

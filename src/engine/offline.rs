@@ -64,7 +64,7 @@ pub fn open_failure(error: &OpenError) -> Failure {
     let failure = Failure::new(code, reason, chain(error));
     let hint = match error {
         OpenError::Owner(error) => error.hint().map(str::to_owned),
-        OpenError::File(error) => error.hint().map(str::to_owned),
+        OpenError::File(error) => error.hint(),
         OpenError::Journal(_) | OpenError::Event { .. } => {
             Some("the board is as it was; keep `.fleet` for a look, and restore it from a backup".into())
         }

@@ -52,7 +52,7 @@ impl Engine {
         let dir = OwnedDir::open(path, NetworkFs::Refuse)?;
         let file = board_file::load(dir.board())?;
         let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), 1)?;
-        let hash = save::hex(&file.sha256);
+        let hash = save::hex(&file.identity.sha256);
         let history = History::read(&replay, &hash)?;
         let ledger = history.fold(&replay, journal.epoch())?;
         let kind_name = match kind {

@@ -8,6 +8,7 @@ use crate::{
         time::Now,
     },
 };
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// What a save did.
@@ -39,7 +40,7 @@ impl Engine {
     /// Blocks for a sync of the journal, of the file and of its directory.
     pub fn save(&mut self, now: &Now) -> Result<Saved, SaveError> {
         let text = self.model.board.text();
-        let hash = hex(&board_file::digest(&text, self.encoding));
+        let hash = hex(&Sha256::digest(self.encoding.encode(&text)));
         let covers = self.shown();
         if hash == self.file_hash {
             self.note_saved(covers);
@@ -64,15 +65,15 @@ impl Engine {
 
     /// Whether the file on disk is not the one that this engine last read or wrote.
     pub fn is_file_foreign(&self) -> Result<bool, SaveError> {
-        Ok(board_file::identity(self.dir.board())? != self.file)
+        Ok(board_file::identify(self.dir.board())? != self.file)
     }
 
     /// Takes a file that another program wrote as the new base, after its text came in by [`Engine::replaced`].
     pub fn adopt_file(&mut self) -> Result<(), SaveError> {
         let file = board_file::load(self.dir.board())?;
-        self.file = file.identity;
         self.encoding = file.encoding;
-        self.file_hash = hex(&file.sha256);
+        self.file_hash = hex(&file.identity.sha256);
+        self.file = file.identity;
         Ok(())
     }
 

@@ -249,6 +249,11 @@ impl Board {
         self.sections.iter().position(|section| section.uid == uid)
     }
 
+    /// Makes section `at` the one that was known by `uid`.
+    pub fn adopt(&mut self, at: usize, uid: u64) {
+        self.sections[at].uid = uid;
+    }
+
     /// Applies edits to section `at`, offsets relative to that section. They never make or destroy a heading.
     pub fn edit(&mut self, at: usize, edits: &[TextEdit]) {
         let names = names_of(&self.sections[at]);

@@ -74,7 +74,7 @@ pub enum Refusal {
         keyword: String,
     },
     /// The task is not ready.
-    #[error("task `{task}` is not ready: {}", why(.why))]
+    #[error("task `{task}` is not ready: {}", explained(.why))]
     NotReady {
         /// The task.
         task: String,
@@ -127,7 +127,7 @@ fn listed(lines: &[(u64, String)]) -> String {
     lines.iter().map(|(line, headline)| format!("line {line} `{headline}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn why(unready: &Unready) -> String {
+fn explained(unready: &Unready) -> String {
     match unready {
         Unready::State(state) => format!("its state is {}", state.name()),
         Unready::BeingEdited => "a person is editing it".into(),
@@ -500,7 +500,7 @@ fn checked_id(model: &Model, id: &str) -> Result<String, Refusal> {
 /// A date as an active time stamp.
 fn active(date: &str) -> Result<String, Refusal> {
     let wrapped = format!("<{}>", date.trim().trim_start_matches('<').trim_end_matches('>'));
-    let time = org::parse_timestamp(&wrapped).ok_or_else(|| bad("date", format!("`{date}` is not like 2026-04-15 or 2026-04-15 10:00")))?;
+    let time = org::timestamp::parse(&wrapped).ok_or_else(|| bad("date", format!("`{date}` is not like 2026-04-15 or 2026-04-15 10:00")))?;
     let format = if time.has_time { "<%Y-%m-%d %a %H:%M>" } else { "<%Y-%m-%d %a>" };
     Ok(time.at.strftime(format).to_string())
 }

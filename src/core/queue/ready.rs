@@ -71,7 +71,7 @@ pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
     }
     let scheduled = task.section.heading.as_ref().and_then(|heading| heading.planning.as_ref()?.scheduled);
     if let Some(span) = scheduled
-        && let Some(time) = org::parse_timestamp(span.of(&task.section.text))
+        && let Some(time) = org::timestamp::parse(span.of(&task.section.text))
         && now.wall.at_local(time.at) > now.wall
     {
         return Some(Unready::Scheduled(now.wall.at_local(time.at)));
@@ -142,7 +142,7 @@ fn rank(task: &Task<'_>) -> Rank {
     });
     let deadline = heading
         .and_then(|heading| heading.planning.as_ref()?.deadline)
-        .and_then(|span| org::parse_timestamp(span.of(text)))
+        .and_then(|span| org::timestamp::parse(span.of(text)))
         .map(|time| minutes(time.at));
     (priority.unwrap_or(PRIORITY_DEFAULT), deadline.unwrap_or(i64::MAX), task.at.unwrap_or(usize::MAX))
 }
