@@ -2,3 +2,4 @@
 
 mod board_file;
 mod journal;
+mod engine;

@@ -2,7 +2,7 @@
 
 use fleet::{
     adapters::journal::{JOURNAL_NAME, Journal, JournalError, Phase},
-    engine::frame::{self, Corrupt, Damage, Tail},
+    core::frame::{self, Corrupt, Damage, Tail},
 };
 use proptest::prelude::*;
 use std::{fs, ops::Range, os::unix::process::ExitStatusExt as _, path::Path, process::Command};
