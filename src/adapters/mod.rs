@@ -1,1 +1,8 @@
 //! The outside world, one thing per file.
+
+pub mod emacs_daemon;
+pub mod emacsclient;
+pub mod locate;
+pub mod process;
+pub mod request_id;
+pub mod socket;
