@@ -1,5 +1,5 @@
 //! The `fleet` program.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    fleet::cli::main()
 }

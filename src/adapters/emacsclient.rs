@@ -1,0 +1,158 @@
+//! Emacs through its own client program. Requests and replies are base64 in one Lisp string, so nothing needs quoting.
+//!
+//! The exit status of emacsclient proves nothing (it is 0 when Emacs dies under the request): only a whole reply with
+//! the request's own id counts.
+
+use super::process::{Finished, RunError, run};
+use crate::{
+    core::id::RequestId,
+    engine::wire::{REPLY_BYTES_MAX, Reply, Request},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use std::{ffi::OsStr, io, path::Path, process::Command, time::Duration};
+
+/// The longest single argument that Linux passes to a program, its final NUL included.
+const ARGUMENT_BYTES_MAX: usize = 128 << 10;
+/// The most that is read of an answer: a reply in base64 with its quotes.
+const ANSWER_BYTES_MAX: u64 = (REPLY_BYTES_MAX as u64).div_ceil(3) * 4 + 16;
+/// Variables that make emacsclient talk to something else than the socket it is told, or start an editor.
+const MISLEADING_VARIABLES: [&str; 3] = ["ALTERNATE_EDITOR", "EMACS_SOCKET_NAME", "EMACS_SERVER_FILE"];
+
+/// Why Emacs gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EmacsError {
+    /// The form does not fit into one argument; nothing was sent.
+    #[error("the request needs {0} bytes as an argument of emacsclient, less than {ARGUMENT_BYTES_MAX} are possible")]
+    TooLarge(usize),
+    /// The form holds a zero byte, which no argument can; nothing was sent.
+    #[error("a Lisp form for Emacs cannot hold a NUL character")]
+    Nul,
+    /// The program does not start; nothing was sent.
+    #[error(transparent)]
+    Start(RunError),
+    /// No Emacs listens on the socket; nothing was sent.
+    #[error("no Emacs answers on its socket: {0}")]
+    NoServer(String),
+    /// Too late; Emacs may still do what it was asked.
+    #[error("Emacs did not answer within {}s", .0.as_secs())]
+    TimedOut(Duration),
+    /// Emacs answered with an error of its own.
+    #[error("Emacs reported: {0}")]
+    Lisp(String),
+    /// Emacs ended, or answered something else; it may have done what it was asked.
+    #[error("{0}")]
+    Garbled(String),
+}
+
+impl EmacsError {
+    /// Whether Emacs certainly never saw the request.
+    pub fn not_sent(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::Nul | Self::Start(_) | Self::NoServer(_))
+    }
+}
+
+/// Sends `request` to `fleet-rpc` in the Emacs at `socket` and returns its reply.
+pub fn rpc(socket: &Path, request: &Request, timeout: Duration) -> Result<Reply, EmacsError> {
+    let json = serde_json::to_vec(request).expect("a request holds only text and numbers");
+    let answer = eval(socket, &format!("(fleet-rpc \"{}\")", BASE64.encode(json)), timeout)?;
+    read_reply(&answer, &request.id)
+}
+
+/// Evaluates the Lisp `form` in the Emacs at `socket` and returns its value as Emacs prints it.
+pub fn eval(socket: &Path, form: &str, timeout: Duration) -> Result<String, EmacsError> {
+    if form.len() >= ARGUMENT_BYTES_MAX {
+        return Err(EmacsError::TooLarge(form.len()));
+    }
+    if form.contains('\0') {
+        return Err(EmacsError::Nul);
+    }
+    let mut command = Command::new("emacsclient");
+    command.arg("-s").arg(socket).args(["-e", "--"]).arg(OsStr::new(form));
+    for variable in MISLEADING_VARIABLES {
+        command.env_remove(variable);
+    }
+    match run(&mut command, timeout, ANSWER_BYTES_MAX) {
+        Ok(finished) => judge(finished),
+        Err(RunError::TimedOut { limit, .. }) => Err(EmacsError::TimedOut(limit)),
+        Err(e @ RunError::Start { .. }) => Err(EmacsError::Start(e)),
+        Err(e @ RunError::Lost { .. }) => Err(EmacsError::Garbled(e.to_string())),
+    }
+}
+
+/// Whether something accepts connections on `socket`: a file that a dead Emacs left behind does not.
+pub fn listens(socket: &Path) -> bool {
+    match std::os::unix::net::UnixStream::connect(socket) {
+        Ok(_) => true,
+        Err(e) => !matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound),
+    }
+}
+
+fn judge(finished: Finished) -> Result<String, EmacsError> {
+    let Finished { status, stdout, stderr } = finished;
+    if let Some(error) = stderr.strip_prefix("*ERROR*: ") {
+        return Err(EmacsError::Lisp(error.into()));
+    }
+    let no_server = ["can't find socket", "can't connect", "error accessing socket"];
+    if !status.success() && no_server.iter().any(|sign| stderr.contains(sign)) {
+        return Err(EmacsError::NoServer(first_line(&stderr)));
+    }
+    let stdout = String::from_utf8(stdout).map_err(|_| EmacsError::Garbled("Emacs answered no valid UTF-8".into()))?;
+    match (status.success(), stdout.trim_end_matches('\n')) {
+        (true, "") => Err(EmacsError::Garbled("Emacs ended before it answered".into())),
+        (true, value) => Ok(value.into()),
+        (false, _) => Err(EmacsError::Garbled(format!("emacsclient failed ({status}): {}", first_line(&stderr)))),
+    }
+}
+
+fn read_reply(answer: &str, id: &RequestId) -> Result<Reply, EmacsError> {
+    let garbled = |what: &str| EmacsError::Garbled(format!("Emacs answered {what}: `{}`", excerpt(answer)));
+    let inner = answer.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let json = inner.and_then(|text| BASE64.decode(text).ok()).ok_or_else(|| garbled("no Fleet reply"))?;
+    let reply: Reply = serde_json::from_slice(&json).map_err(|_| garbled("no Fleet reply"))?;
+    // A reply without id is Fleet's word that the request could not even be read.
+    let ours = reply.id.as_ref().map_or(!reply.ok, |answered| answered == id);
+    if ours { Ok(reply) } else { Err(garbled("another request")) }
+}
+
+fn first_line(text: &str) -> String {
+    excerpt(text.lines().next().unwrap_or("no message"))
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> RequestId {
+        RequestId::new(text).expect("valid")
+    }
+
+    fn quoted(reply: &Reply) -> String {
+        format!("\"{}\"", BASE64.encode(serde_json::to_vec(reply).expect("plain")))
+    }
+
+    #[test]
+    fn only_a_whole_reply_with_our_id_counts() {
+        let reply = Reply::ok(&id("r1"));
+        let whole = quoted(&reply);
+        assert_eq!(read_reply(&whole, &id("r1")).expect("ours"), reply);
+        let half = &whole[..whole.len() / 2];
+        for bad in ["nil", "t", "\"\"", "\"bm8=\"", half, &format!("{whole}{whole}")] {
+            assert!(matches!(read_reply(bad, &id("r1")), Err(EmacsError::Garbled(_))), "{bad}");
+        }
+        assert!(read_reply(&whole, &id("r2")).is_err());
+        let anonymous = Reply { id: None, ..reply };
+        assert!(read_reply(&quoted(&anonymous), &id("r1")).is_err(), "a success without id is nobody's");
+    }
+
+    #[test]
+    fn a_form_too_long_for_an_argument_is_refused_before_anything_starts() {
+        let form = "x".repeat(ARGUMENT_BYTES_MAX);
+        let refused = eval(Path::new("/nowhere"), &form, Duration::from_secs(1));
+        assert!(matches!(refused, Err(EmacsError::TooLarge(_))));
+        assert!(refused.is_err_and(|e| e.not_sent()));
+    }
+}

@@ -1,0 +1,18 @@
+use crate::{
+    cli::{fail::Refused, options::Settings, ui::Outcome},
+    engine::wire::Call,
+};
+
+/// Append a status message to the board
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fleet append \"Deployed v2.3 to staging\" --agent timmy")]
+pub struct AppendArgs {
+    /// The message
+    text: String,
+}
+
+/// Sends the message.
+pub fn run(args: AppendArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    let reply = settings.ask(Call::Append { text: args.text })?;
+    Ok(Outcome::of(&reply, "appended"))
+}

@@ -1,0 +1,43 @@
+use crate::{
+    cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
+    engine::wire::{Call, Reply},
+};
+
+/// Take a task, or the best one that is ready
+///
+/// Prints the whole task. Exit code 3 with --next means that nothing is ready, 4 that the task is held by another.
+#[derive(Debug, clap::Args)]
+#[command(
+    group = clap::ArgGroup::new("which").required(true).args(["task", "next"]),
+    after_help = "Examples:\n  fleet claim TASK-001 --agent timmy\n  fleet claim --next --agent timmy --tag deploy"
+)]
+pub struct ClaimArgs {
+    /// The task's name, as poll prints it
+    #[arg(value_parser = parse::task)]
+    task: Option<String>,
+    /// Take the best task that is ready
+    #[arg(long)]
+    next: bool,
+    /// With --next: only tasks with this tag; repeat it for several
+    #[arg(long = "tag", value_name = "TAG", value_parser = parse::tag, conflicts_with = "task")]
+    tags: Vec<String>,
+    /// Return the running claim if the agent holds the task already
+    #[arg(long, conflicts_with = "next")]
+    resume: bool,
+}
+
+/// Claims and prints the task.
+pub fn run(args: ClaimArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    settings.need_agent()?;
+    let reply = settings.ask(Call::Claim { task: args.task, tags: args.tags, resume: args.resume })?;
+    let text = text(&reply);
+    Ok(Outcome::of(&reply, text))
+}
+
+fn text(reply: &Reply) -> String {
+    let whole = reply.task.as_ref().map_or_else(|| "claimed".into(), task_text::whole);
+    match (reply.replayed, reply.current) {
+        (true, Some(false)) => format!("{whole}\nThis claim was answered before and holds no longer.\n"),
+        _ => whole,
+    }
+}

@@ -1,0 +1,122 @@
+//! The Emacs behind a board: start it, stop it, look at it.
+
+mod logs;
+mod run;
+mod start;
+mod status;
+mod stop;
+
+use crate::{
+    adapters::{
+        emacs_daemon::{self, Launch, LaunchError},
+        locate::{self, LocateError, Owner},
+        process::Watched,
+        request_id,
+    },
+    cli::{fail::Refused, options::Settings, reach, ui::Outcome},
+    core::code::Code,
+    engine::wire::{Call, Failure, Reply, Request, WIRE_VERSION},
+};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Run the Emacs that holds the board
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fleet daemon start --create")]
+pub struct DaemonArgs {
+    #[command(subcommand)]
+    order: Order,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Order {
+    Start(start::StartArgs),
+    Stop(stop::StopArgs),
+    Status(status::StatusArgs),
+    Logs(logs::LogsArgs),
+    Run(run::RunArgs),
+}
+
+/// Does what the order says.
+pub fn run(args: DaemonArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    let outcome = match args.order {
+        Order::Start(args) => start::run(args, settings),
+        Order::Stop(args) => stop::run(args, settings),
+        Order::Status(args) => status::run(args, settings),
+        Order::Logs(args) => logs::run(args, settings),
+        Order::Run(args) => run::run(args, settings),
+    };
+    Ok(outcome?)
+}
+
+/// The living owner of `board` and its process.
+fn living_owner(board: &Path) -> Result<Option<(Owner, Watched)>, Failure> {
+    let owner = match locate::owner(board) {
+        // Where there is no such directory there is no owner in it.
+        Err(LocateError::Board { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+        other => other.map_err(locate_failure)?,
+    };
+    Ok(owner.and_then(|owner| owner.process().map(|process| (owner, process))))
+}
+
+/// What `owner` says about itself, if it answers within `timeout`.
+fn status_of(owner: &Owner, timeout: Duration) -> Option<Reply> {
+    let request = Request { v: WIRE_VERSION, id: request_id::fresh().ok()?, agent: None, call: Call::Status };
+    reach::ask_owner(owner, &request, timeout)
+}
+
+/// How Emacs would be started; refuses what cannot work.
+fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let lisp = emacs_daemon::lisp_directory(set("FLEET_LISP"), &this_program()?).map_err(launch_failure)?;
+    let board = locate::real_path(&settings.board).map_err(locate_failure)?;
+    let program = set("FLEET_EMACS").unwrap_or_else(|| "emacs".into());
+    Ok(Launch { program, lisp, socket: settings.emacs_socket()?.clone(), board, init })
+}
+
+/// The path of this program's file.
+fn this_program() -> Result<PathBuf, Failure> {
+    env::current_exe()
+        .map_err(|e| Failure::new(Code::General, "no-program", format!("cannot find this program's file: {e}")))
+}
+
+fn locate_failure(error: LocateError) -> Failure {
+    Failure::new(Code::Config, "no-owner-file", error.to_string())
+}
+
+fn launch_failure(error: LaunchError) -> Failure {
+    let message = error.to_string();
+    match error {
+        LaunchError::NoLisp(_) => Failure::new(Code::Config, "no-lisp", message)
+            .hint("set FLEET_LISP to the directory that holds Fleet's Lisp files"),
+        LaunchError::NoBoard(_) => Failure::new(Code::Config, "no-board", message)
+            .hint("name another with --board or DISPATCH_FILE, or make an empty one with --create"),
+        LaunchError::Make { .. } => Failure::new(Code::Config, "cannot-make", message),
+        LaunchError::Start { .. } => Failure::new(Code::Config, "no-emacs", message)
+            .hint("set FLEET_EMACS to the Emacs that shall hold the board"),
+    }
+}
+
+/// How long ago, roughly: `3h12m`.
+fn rough(time: Duration) -> String {
+    match time.as_secs() {
+        secs @ 0..60 => format!("{secs}s"),
+        secs @ 60..3600 => format!("{}m{}s", secs / 60, secs % 60),
+        secs @ 3600..86_400 => format!("{}h{}m", secs / 3600, secs % 3600 / 60),
+        secs => format!("{}d{}h", secs / 86_400, secs % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        let told = [59, 60, 3_599, 3_600, 86_399, 90_000].map(|secs| rough(Duration::from_secs(secs)));
+        assert_eq!(told, ["59s", "1m0s", "59m59s", "1h0m", "23h59m", "1d1h"]);
+    }
+}

@@ -1,0 +1,56 @@
+use super::{living_owner, rough, status_of};
+use crate::{
+    cli::{options::Settings, ui::Outcome},
+    core::code::Code,
+    engine::wire::{Failure, Reply},
+};
+use serde_json::json;
+
+/// Show whether the Emacs that holds the board runs and answers
+///
+/// Exit code 0 means that it answers, 6 that it does not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fleet daemon status")]
+pub struct StatusArgs {}
+
+/// Looks, asks, and prints what was found.
+pub fn run(_: StatusArgs, settings: &Settings) -> Result<Outcome, Failure> {
+    let Some((owner, _)) = living_owner(&settings.board)? else {
+        let message = format!("nobody holds the board {}", settings.board.display());
+        return Err(
+            Failure::new(Code::Unreachable, "not-running", message).hint("start Emacs with `fleet daemon start`")
+        );
+    };
+    let reply = status_of(&owner, settings.timeout);
+    let up = owner.since.and_then(|since| since.elapsed().ok());
+    let json = json!({
+        "v": 1,
+        "ok": reply.is_some(),
+        "daemon": {
+            "kind": owner.kind,
+            "pid": owner.pid,
+            "socket": owner.socket,
+            "up_secs": up.map(|time| time.as_secs()),
+            "answers": reply.is_some(),
+        },
+    });
+    let socket = owner.socket.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string());
+    let up = up.map_or_else(|| "an unknown time".into(), rough);
+    let text = format!(
+        "process  {} ({}), holds the board for {up}\nsocket   {socket}\nanswers  {}\n",
+        owner.pid,
+        owner.kind,
+        answer(reply.as_ref())
+    );
+    let code = if reply.is_some() { Code::Ok } else { Code::Unreachable };
+    Ok(Outcome::value(json, text).with_code(code))
+}
+
+fn answer(reply: Option<&Reply>) -> String {
+    match reply.map(|reply| (&reply.status, &reply.error)) {
+        None => "no".into(),
+        Some((Some(status), _)) => format!("yes, board {}", status.state),
+        Some((None, Some(error))) => format!("yes, with an error: {}", error.message),
+        Some((None, None)) => "yes".into(),
+    }
+}

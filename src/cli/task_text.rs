@@ -1,0 +1,95 @@
+//! How tasks look to people.
+
+use crate::engine::wire::{Reply, TaskInfo};
+use std::fmt::Write as _;
+
+/// `NAME [#A] Title :tags:`, without the name's repetition at the head of the title.
+pub fn headline(task: &TaskInfo) -> String {
+    let mut line = task.name.clone();
+    if let Some(priority) = &task.priority {
+        let _ = write!(line, " [#{priority}]");
+    }
+    let title = task.title.strip_prefix(&task.name).map_or(task.title.as_str(), str::trim_start);
+    if !title.is_empty() {
+        let _ = write!(line, " {title}");
+    }
+    if !task.tags.is_empty() {
+        let _ = write!(line, " :{}:", task.tags.join(":"));
+    }
+    // A line end from a damaged title would make two tasks of one.
+    line.replace(['\n', '\t'], " ")
+}
+
+/// The headline after its keyword, with what else a list should show.
+pub fn list_line(task: &TaskInfo) -> String {
+    let mut line = format!("{:<11} {}", task.keyword, headline(task));
+    if let Some(holder) = &task.holder {
+        let _ = write!(line, " ({holder})");
+    }
+    if let Some(why) = &task.unready {
+        let _ = write!(line, " ({why})");
+    }
+    line
+}
+
+/// The whole task: headline, one line per fact, then the body.
+pub fn whole(task: &TaskInfo) -> String {
+    let mut text = format!("{}\n", headline(task));
+    let mut fact = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name:<12}{value}");
+        }
+    };
+    fact("state", Some(task.keyword.clone()));
+    fact("holder", task.holder.as_ref().map(ToString::to_string));
+    fact("token", task.token.map(|token| token.to_string()));
+    fact("attempts", (task.attempts > 0).then(|| task.attempts.to_string()));
+    fact("deadline", task.deadline.clone());
+    fact("scheduled", task.scheduled.clone());
+    fact("not before", task.not_before.clone());
+    fact("not ready", task.unready.clone());
+    fact("result", task.result.clone());
+    fact("line", task.line.map(|line| line.to_string()));
+    for (name, value) in &task.properties {
+        fact(&format!("{name}:"), Some(value.clone()));
+    }
+    if let Some(body) = task.body.as_ref().map(|b| b.trim_end()).filter(|b| !b.is_empty()) {
+        let _ = write!(text, "\n{body}\n");
+    }
+    text
+}
+
+/// One line on what a request did to a task: `TASK-001 is now DONE`.
+pub fn changed(reply: &Reply, named: &str) -> String {
+    let mut line = match &reply.task {
+        Some(task) => format!("{} is now {}", task.name, task.keyword),
+        None => format!("{named}: accepted"),
+    };
+    let remarks = [
+        (reply.replayed, "answered before"),
+        (reply.late, "late, but accepted"),
+        (reply.board.as_deref() == Some("missing"), "its heading is not on the board at the moment"),
+    ];
+    for (_, remark) in remarks.into_iter().filter(|(applies, _)| *applies) {
+        let _ = write!(line, " ({remark})");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(name: &str, title: &str) -> TaskInfo {
+        TaskInfo { name: name.into(), title: title.into(), ..TaskInfo::default() }
+    }
+
+    #[test]
+    fn a_headline_begins_with_the_name_and_does_not_say_it_twice() {
+        let deploy =
+            TaskInfo { priority: Some("A".into()), tags: vec!["x".into(), "y".into()], ..task("T-1", "T-1 Deploy") };
+        assert_eq!(headline(&deploy), "T-1 [#A] Deploy :x:y:");
+        assert_eq!(headline(&task("Fix it", "Fix it")), "Fix it");
+        assert_eq!(headline(&task("0197", "Fix\nit")), "0197 Fix it");
+    }
+}
