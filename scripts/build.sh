@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Build the program and, from the same library with another feature, the Emacs module.
+# Both go into one target directory and use one profile: what they depend on is compiled once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/steps.sh
+
+build_program() {
+    $CARGO build $CARGO_FLAGS --release --bin fleet
+}
+
+build_module() {
+    $CARGO rustc $CARGO_FLAGS --release --lib --crate-type cdylib --no-default-features --features module || return
+    local built="$TARGET/release/libfleet.so" named
+    # Unchanged: leave the installed file, and with it every Emacs that has it loaded, alone.
+    cmp -s "$built" "$MODULE" && return
+    named=$(mktemp -d "$TARGET/module.XXXXXX")
+    cp "$built" "$named/$(basename "$MODULE")"
+    scripts/place.sh 644 "$(dirname "$MODULE")" "$named/$(basename "$MODULE")"
+    rm -r "$named"
+}
+
+step program build_program
+step module build_module
