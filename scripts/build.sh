@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the program and, from the same library with another feature, the Emacs module.
 # Both go into one target directory and use one profile: what they depend on is compiled once.
-set -euo pipefail
+set -uo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
@@ -10,15 +10,14 @@ build_program() {
 }
 
 build_module() {
-    $CARGO rustc $CARGO_FLAGS --release --lib --crate-type cdylib --no-default-features --features module || return
+    $CARGO rustc $CARGO_FLAGS --release --lib --crate-type cdylib --no-default-features --features module
     local built="$TARGET/release/libfleet.so" named
     # Unchanged: leave the installed file, and with it every Emacs that has it loaded, alone.
-    cmp -s "$built" "$MODULE" && return
+    if cmp -s "$built" "$MODULE"; then return; fi
     named=$(mktemp -d "$TARGET/module.XXXXXX")
     cp "$built" "$named/$(basename "$MODULE")"
     scripts/place.sh 644 "$(dirname "$MODULE")" "$named/$(basename "$MODULE")"
     rm -r "$named"
 }
 
-step program build_program
-step module build_module
+step program build_program && step module build_module

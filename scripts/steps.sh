@@ -4,6 +4,8 @@
 #   step NAME COMMAND…    run it, show and count its output, remember the result; 1 if it failed
 #   table                 print the steps of this process
 #
+# The sourcing script decides what a failed step means, so it must not `set -e`; inside a step it is set.
+#
 # Where FLEET_STEPS names a file, each step is also added to it, so that one run of several scripts can be summed up.
 
 LOGS=${TARGET:-target}/steps
@@ -34,7 +36,7 @@ step() {
     local name=$1 log="$LOGS/$1.log" result=ok began=$SECONDS counts
     shift
     printf '\n== %s: %s\n' "$name" "$*"
-    "$@" 2>&1 | tee "$log"
+    (set -e; "$@") 2>&1 | tee "$log"
     [ "${PIPESTATUS[0]}" -eq 0 ] || result=FAILED
     counts=$(counted "$log")
     local row="$name $result $counts $((SECONDS - began))"
