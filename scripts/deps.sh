@@ -5,7 +5,7 @@
 set -eu
 
 EMACS=${EMACS:-emacs}
-CARGO_HOME=${CARGO_HOME:-${HOME:-/root}/.cargo}
+CARGO_HOME=${CARGO_HOME:-${HOME:?is not set}/.cargo}
 PATH=$CARGO_HOME/bin:$PATH
 RUST_MIN=87 # the minor number of rust-version in Cargo.toml
 
