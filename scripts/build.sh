@@ -4,6 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
+: "${MODULE:?names the file to build: run make build}"
 
 build_program() {
     $CARGO build $CARGO_FLAGS --release --bin fleet

@@ -3,11 +3,13 @@
 # Plain sh, because a minimal container has neither bash nor make: `sh scripts/deps.sh` works there.
 # Where everything is there, it prints one line and touches nothing, neither network nor package lists.
 set -eu
+cd "$(dirname "$0")/.."
 
 EMACS=${EMACS:-emacs}
 CARGO_HOME=${CARGO_HOME:-${HOME:?is not set}/.cargo}
 PATH=$CARGO_HOME/bin:$PATH
-RUST_MIN=87 # the minor number of rust-version in Cargo.toml
+RUSTUP=${RUSTUP_UPDATE_ROOT:-https://static.rust-lang.org/rustup}/rustup-init.sh
+RUST_MIN=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
 
 fail() {
     echo "deps: $1" >&2
@@ -80,8 +82,8 @@ install_packages() {
 install_rustup() {
     echo "deps: installing Rust (stable, minimal) with rustup into $CARGO_HOME"
     script=$(mktemp)
-    curl --proto '=https' --tlsv1.2 -fsSL https://sh.rustup.rs -o "$script" ||
-        fail "could not fetch rustup from https://sh.rustup.rs; install Rust 1.$RUST_MIN or later by hand"
+    curl --proto '=https' --tlsv1.2 -fsSL "$RUSTUP" -o "$script" ||
+        fail "could not fetch $RUSTUP; install Rust 1.$RUST_MIN or later by hand"
     sh "$script" -y -q --no-modify-path --profile minimal --default-toolchain stable -c clippy -c rustfmt ||
         fail "rustup could not install Rust; install Rust 1.$RUST_MIN or later by hand"
     rm -f "$script"

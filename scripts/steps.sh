@@ -8,7 +8,9 @@
 #
 # Where FLEET_STEPS names a file, each step is also added to it, so that one run of several scripts can be summed up.
 
-LOGS=${TARGET:-target}/steps
+# make passes these; the defaults are for a script run by itself.
+: "${CARGO:=cargo}" "${CARGO_FLAGS=--locked}" "${EMACS:=emacs}" "${TARGET:=target}"
+LOGS=$TARGET/steps
 ROWS=()
 mkdir -p "$LOGS"
 
