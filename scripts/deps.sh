@@ -116,6 +116,7 @@ fi
 
 have_emacs || fail "$EMACS is older than 28.1 or has no module support, and this release's packages have no newer one"
 have_cc || fail "cc cannot link a C program"
+have rustc || fail "rustup is done, but there is no rustc on PATH=$PATH"
 have_rust || fail "rustc is $(rustc --version 2>&1 | head -n 1), 1.$RUST_MIN is needed: run rustup default stable"
 have_rust_tools || fail "cargo clippy or cargo fmt is missing: run rustup component add clippy rustfmt"
 echo "deps: all there${installed:+ now}"
