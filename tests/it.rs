@@ -3,3 +3,8 @@
 mod board_file;
 mod journal;
 mod engine;
+mod support;
+
+mod daemon_smoke;
+mod pty_smoke;
+mod tidy;

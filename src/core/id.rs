@@ -14,7 +14,9 @@ pub const RESERVED_NAMES: [&str; 4] = ["human", "system", "fleet", "gate"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Not `[a-z0-9][a-z0-9_-]{0,31}`.
-    #[error("`{0}` is not an agent name: use 1 to {AGENT_BYTES_MAX} of a-z, 0-9, `_` and `-`, beginning with a letter or digit")]
+    #[error(
+        "`{0}` is not an agent name: use 1 to {AGENT_BYTES_MAX} of a-z, 0-9, `_` and `-`, beginning with a letter or digit"
+    )]
     Agent(String),
     /// One of [`RESERVED_NAMES`].
     #[error("`{0}` is reserved and cannot be an agent's name")]

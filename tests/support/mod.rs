@@ -1,0 +1,7 @@
+//! What the live tests stand on: a sandbox, real programs in it, and bounded waiting for what they do.
+
+pub mod clients;
+pub mod daemon;
+pub mod process;
+pub mod pty;
+pub mod sandbox;
