@@ -1,8 +1,8 @@
 //! All integration tests in one binary: it links once.
 
 mod board_file;
-mod journal;
 mod engine;
+mod journal;
 mod support;
 
 mod daemon_smoke;
