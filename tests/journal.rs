@@ -255,6 +255,26 @@ fn the_log_is_read_in_pages_while_the_journal_grows() {
     }
 }
 
+#[test]
+fn r5_a_rotated_journal_continues_the_chain_and_keeps_the_old_file() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let (mut journal, _) = open(dir.path());
+    journal.append(&batch(&["a", "b"])).expect("it is durable");
+    let (before, old) = (fs::read(journal.path()).expect("it is there"), journal.reader());
+    let old_hash = frame::hex(&journal.head().hash);
+    let archive = journal.rotate("dispatch.org", 2, &batch(&["snapshot"])).expect("it can be rotated");
+    assert_eq!(fs::read(archive).expect("it was kept"), before);
+    assert_eq!(journal.append(&batch(&["c"])).expect("it is durable"), 4);
+    assert_eq!(old.read_after(0, 10).expect("it can be read").len(), 2);
+    assert_eq!(journal.read_after(3, 10).expect("it can be read").len(), 1);
+    let (again, events) = open(dir.path());
+    assert_eq!(events, batch(&["snapshot", "c"]));
+    assert_eq!((again.head(), again.epoch()), (journal.head(), 2));
+    assert!(
+        fs::read_to_string(again.path()).expect("it is text").lines().next().is_some_and(|l| l.contains(&old_hash))
+    );
+}
+
 const CRASH_DIR: &str = "FLEET_TEST_CRASH_DIR";
 const CRASH_PHASE: &str = "FLEET_TEST_CRASH_PHASE";
 

@@ -77,7 +77,7 @@ pub enum OwnerError {
         uid: u32,
     },
     /// Another process owns the board.
-    #[error("the board `{}` is owned by {}", path.display(), match pid { Some(pid) => format!("process {pid}"), None => "another process".into() })]
+    #[error("the board `{}` is owned by {}", path.display(), owner_name(*pid))]
     Owned {
         /// The board.
         path: PathBuf,
@@ -340,6 +340,10 @@ fn signature(lock: &File) -> Option<u32> {
     let mut digits = [0; 16];
     let length = lock.read_at(&mut digits, 0).ok()?;
     std::str::from_utf8(&digits[..length]).ok()?.trim_end().parse().ok()
+}
+
+fn owner_name(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
 fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OwnerError + use<'a> {
