@@ -17,7 +17,7 @@ struct Sample {
 }
 
 fn sample(batches: &[usize]) -> Sample {
-    let (mut bytes, mut head) = frame::header("dispatch.org", 1, None);
+    let (mut bytes, mut head) = frame::begin("dispatch.org", 1, None, &[]);
     let (header, mut records) = (bytes.len(), Vec::new());
     for (batch, &count) in batches.iter().enumerate() {
         let events: Vec<String> = (0..count).map(|i| event(batch, i)).collect();
@@ -119,7 +119,7 @@ fn r3_a_zero_tail_is_the_end() {
 fn r3_text_inside_an_event_that_looks_like_a_record_is_no_resync_point() {
     let Sample { bytes, records, .. } = sample(&[1, 1, 1]);
     let inner = String::from_utf8(bytes[records[2].0.clone()].to_vec()).expect("it is text");
-    let (mut torn, mut head) = frame::header("dispatch.org", 1, None);
+    let (mut torn, mut head) = frame::begin("dispatch.org", 1, None, &[]);
     let text = serde_json::to_string(&inner).expect("a string serializes");
     let start = torn.len();
     torn.extend(frame::encode(&mut head, &[format!(r#"{{"text":{text}}}"#)]));

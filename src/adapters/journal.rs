@@ -116,7 +116,7 @@ impl Journal {
         let path = dir.join(JOURNAL_NAME);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                begin(dir, &path, &frame::header(board, new_epoch, None).0)?
+                begin(dir, &path, &frame::begin(board, new_epoch, None, &[]).0)?
             }
             other => other.map_err(io_error("opening", &path))?,
         };
@@ -167,9 +167,7 @@ impl Journal {
     pub fn rotate(&mut self, board: &str, epoch: u32, snapshot: &[String]) -> Result<PathBuf, JournalError> {
         self.check(snapshot)?;
         let dir = self.path.parent().expect("a journal lies in a directory");
-        let (mut bytes, mut head) = frame::header(board, epoch, Some(&self.head));
-        let (first, offset) = (head.last + 1, bytes.len() as u64);
-        bytes.extend(frame::encode(&mut head, snapshot));
+        let (bytes, head) = frame::begin(board, epoch, Some(&self.head), snapshot);
         let (file, fresh) = write_fresh(dir, &bytes)?;
         let archive = archive(dir, &self.path, self.head.last)?;
         fs::rename(&fresh, &self.path).map_err(io_error("beginning", &self.path))?;
@@ -177,8 +175,8 @@ impl Journal {
             // Which of the two files a restart will find is unknown.
             return Err(self.stop(format!("{e}")));
         }
-        let marks = Mutex::new(if snapshot.is_empty() { Vec::new() } else { vec![(first, offset)] });
-        self.shared = Arc::new(Shared { file, end: AtomicU64::new(bytes.len() as u64), marks });
+        let end = AtomicU64::new(bytes.len() as u64);
+        self.shared = Arc::new(Shared { file, end, marks: Mutex::new(Vec::new()) });
         self.head = head;
         Ok(archive)
     }
@@ -361,7 +359,7 @@ mod tests {
     fn journal_on(device: &str) -> Journal {
         let file = OpenOptions::new().read(true).write(true).open(device).expect("the device exists");
         let shared = Arc::new(Shared { file, end: AtomicU64::new(0), marks: Mutex::new(Vec::new()) });
-        let head = frame::header("dispatch.org", 1, None).1;
+        let head = frame::begin("dispatch.org", 1, None, &[]).1;
         Journal { path: device.into(), head, shared, stopped: None, observer: None }
     }
 
