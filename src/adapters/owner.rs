@@ -267,7 +267,7 @@ pub fn locate(board: &Path) -> Result<BoardPlace, OwnerError> {
     Ok(BoardPlace { state, file })
 }
 
-/// Makes `dir` and its parent, for this user alone.
+/// Makes the state directory `dir` and its parent, durably and for this user alone.
 pub(super) fn make_state_dir(dir: &Path) -> Result<(), OwnerError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error("creating", dir))?;
     let found = fs::symlink_metadata(dir).map_err(io_error("reading", dir))?;
@@ -277,6 +277,10 @@ pub(super) fn make_state_dir(dir: &Path) -> Result<(), OwnerError> {
     }
     if found.mode() & 0o077 != 0 {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io_error("protecting", dir))?;
+    }
+    // A power cut must not take the directory away from under a journal that was synced: every name on the way to it.
+    for above in dir.ancestors().skip(1).take(2) {
+        File::open(above).and_then(|above| above.sync_all()).map_err(io_error("syncing", above))?;
     }
     Ok(())
 }
