@@ -22,6 +22,8 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 export EMACS CARGO CARGO_FLAGS PROGRAM MODULE TARGET
 
 .DEFAULT_GOAL := help
+# cargo uses the cores already, and two of them only wait for each other.
+.NOTPARALLEL:
 .PHONY: help deps build demo test lint check bench install uninstall clean
 
 help: ## list the targets
