@@ -1,10 +1,12 @@
 //! All integration tests in one binary: it links once.
 
-mod board_file;
-mod engine;
-mod journal;
 mod support;
 
+mod board_file;
+mod cli;
 mod daemon_smoke;
+mod engine;
+mod journal;
 mod pty_smoke;
+mod socket;
 mod tidy;

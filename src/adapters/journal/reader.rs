@@ -1,7 +1,7 @@
 //! Reading a journal back while it is being written.
 
 use super::{JournalError, io_error};
-use crate::engine::frame;
+use crate::core::frame;
 use std::{
     fs::File,
     os::unix::fs::FileExt as _,
