@@ -168,7 +168,9 @@ proptest! {
 
     #[test]
     fn keywords_properties_and_closed_stamps_leave_the_body_alone(section in section(), step in step()) {
-        prop_assume!(!matches!(step, Step::Log(_) | Step::Remove(_) | Step::Closed(None)));
+        if matches!(step, Step::Log(_) | Step::Remove(_) | Step::Closed(None)) {
+            return Ok(());
+        }
         let settings = Settings::default();
         let body = Heading::read(&section, &settings.keywords).body as usize;
         let mut draft = Draft::new(&section, &settings);
