@@ -1,4 +1,5 @@
 //! All integration tests in one binary: it links once.
+<<<<<<< HEAD
 
 mod support;
 
@@ -10,3 +11,6 @@ mod journal;
 mod pty_smoke;
 mod socket;
 mod tidy;
+=======
+mod org_differential;
+>>>>>>> org

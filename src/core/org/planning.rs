@@ -102,9 +102,10 @@ fn has_bracket(text: &str) -> bool {
     text.starts_with(['<', '[']) && text[1..].find([']', '>']).is_some_and(|at| at > 0)
 }
 
-/// Whether `text` is one stamp, or one range of stamps, and nothing else.
+/// Whether `text` is one stamp, or one range of stamps, that a planning line can hold.
 pub(super) fn is_stamp(text: &str) -> bool {
-    has_bracket(text) && stamp_at(text, 0, text.len()).is_some_and(|span| span.range() == (0..text.len()))
+    let plain = !text.contains(char::is_control) && words(text, 0..text.len()).is_empty();
+    plain && has_bracket(text) && stamp_at(text, 0, text.len()).is_some_and(|span| span.range() == (0..text.len()))
 }
 
 /// The stamp or range of stamps at `at`, as org-element delimits it.

@@ -5,6 +5,7 @@
 
 use super::blocks::{self, OpenLines};
 use super::{Keywords, sections};
+use memchr::memmem;
 
 /// The settings of one board that its tasks depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,13 +100,20 @@ impl Settings {
 fn collect(text: &str) -> Vec<(Key, &str)> {
     let mut found = Vec::new();
     for section in sections(text) {
-        // Most sections hold no setting at all; only those that may are looked at line by line.
-        if !blocks::lines(section, 0).any(|line| setting(&section[line]).is_some()) {
+        // Most sections hold no setting at all; only those that may are read line by line.
+        if !memmem::find_iter(section.as_bytes(), b"#+").any(|at| setting(line_at(section, at)).is_some()) {
             continue;
         }
         found.extend(OpenLines::new(section, 0).filter_map(|line| setting(&section[line])));
     }
     found
+}
+
+/// The line from `at` on, or nothing where more than blanks precede it.
+fn line_at(section: &str, at: usize) -> &str {
+    let before = section[..at].trim_end_matches(blocks::is_blank);
+    let first = before.is_empty() || before.ends_with('\n');
+    if first { &section[at..blocks::line_end(section, at)] } else { "" }
 }
 
 /// The key and value of a setting line.
