@@ -1,5 +1,4 @@
 //! All integration tests in one binary: it links once.
-<<<<<<< HEAD
 
 mod support;
 
@@ -8,9 +7,7 @@ mod cli;
 mod daemon_smoke;
 mod engine;
 mod journal;
+mod org_differential;
 mod pty_smoke;
 mod socket;
 mod tidy;
-=======
-mod org_differential;
->>>>>>> org
