@@ -47,6 +47,7 @@
 ;;; Code:
 
 (require 'cl-lib)
+(eval-when-compile (require 'subr-x))
 
 (defvar buffer-undo-tree)
 (defvar undo-tree-mode)
@@ -82,9 +83,9 @@ own, through which no edit can be carried."
 (defun fleet-undo-rebase (list start old-length new-length &optional new-text)
   "Carry one machine edit back through the undo LIST and return LIST.
 The edit replaced OLD-LENGTH characters at START by NEW-LENGTH other
-ones, unrecorded, and nothing was changed after it.  NEW-TEXT is what
-it put there; with it more of the redo history survives.  LIST is
-changed in place.  Where the edit and a change of the person overlap
+ones in the text that LIST starts from, and was not recorded.  NEW-TEXT
+is what it put there; with it more of the redo history survives.  LIST
+is changed in place.  Where the edit and a change of the person overlap
 partly, that change and all older ones are forgotten.  A LIST of t
 \(undo is off) is left alone."
   (when (and (consp list) (or (> old-length 0) (> new-length 0)))
