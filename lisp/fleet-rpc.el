@@ -135,7 +135,7 @@ says that the outcome is unknown."
     (t nil)))
 
 (defun fleet-rpc--error-text (error)
-  "Return what ERROR says, in characters that JSON can carry."
+  "Return the words of ERROR, in characters that JSON can carry."
   (let ((text (condition-case nil
                   (let ((print-length 20) (print-level 5))
                     (error-message-string error))
