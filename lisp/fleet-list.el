@@ -95,10 +95,10 @@ with a prefix argument in that of another agent."
   (setq tabulated-list-format
         (vector (list "State" 11 t)
                 (list "Pri" 3 (fleet-list--by 1))
-                (list "Task" 14 t)
-                (list "Title" 40 t)
-                (list "Holder" 12 (fleet-list--by 4))
-                (list "Deadline" 16 (fleet-list--by 5))
+                (list "Task" 12 (fleet-list--by 2))
+                (list "Title" 34 t)
+                (list "Holder" 10 (fleet-list--by 4))
+                (list "Deadline" 14 (fleet-list--by 5))
                 (list "Tags" 0 (fleet-list--by 6)))
         tabulated-list-padding 1)
   (setq-local revert-buffer-function #'fleet-list--revert)
@@ -185,16 +185,18 @@ Without that task it is in the same line, or else in the last one."
       (point))))
 
 (defun fleet-list--entry (task)
-  "Return the row of TASK."
-  (list (plist-get task :name)
-        (vector (propertize (fleet-task-line (plist-get task :keyword))
-                            'face (fleet-task-face task))
-                (fleet-task-line (plist-get task :priority))
-                (fleet-task-line (plist-get task :name))
-                (fleet-task-title task)
-                (fleet-task-line (plist-get task :holder))
-                (fleet-task-date (plist-get task :deadline))
-                (fleet-list--remarks task))))
+  "Return the row of TASK; a name that is only the title is left out."
+  (let ((name (plist-get task :name))
+        (title (fleet-task-title task)))
+    (list name
+          (vector (propertize (fleet-task-line (plist-get task :keyword))
+                              'face (fleet-task-face task))
+                  (fleet-task-line (plist-get task :priority))
+                  (if (equal name title) "" (fleet-task-line name))
+                  title
+                  (fleet-task-line (plist-get task :holder))
+                  (fleet-task-date (plist-get task :deadline))
+                  (fleet-list--remarks task)))))
 
 (defun fleet-list--remarks (task)
   "Return the tags of TASK, and why nobody can claim it, if so."

@@ -46,7 +46,7 @@
 
 (define-error 'fleet-rpc-bad-request "The request cannot be read")
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-rpc "fleet")
 (defun fleet-rpc (base64)
   "Carry out the request in BASE64 and return the reply, also in base64.
 Both are JSON in UTF-8; PROTOCOL.md describes them.  The result is ASCII

@@ -288,9 +288,6 @@ Its category is `fleet-task'."
               . ,(lambda (text) (fleet-task--annotation (gethash text tasks))))
              (affixation-function
               . ,(lambda (offered) (fleet-task--affixes offered tasks)))
-             (group-function
-              . ,(lambda (text transform)
-                   (if transform text (plist-get (gethash text tasks) :keyword))))
              (display-sort-function . identity)
              (cycle-sort-function . identity))))
       (lambda (string predicate action)

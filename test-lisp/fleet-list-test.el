@@ -10,7 +10,7 @@
 (require 'fleet-queue)
 
 (defmacro fleet-list-test-showing (answer &rest body)
-  "Evaluate BODY in a shown list of the tasks that the function ANSWER gives."
+  "Evaluate BODY in a shown list of the tasks from the function ANSWER."
   (declare (indent 1) (debug t))
   `(fleet-fake-answering ,answer
      (save-window-excursion

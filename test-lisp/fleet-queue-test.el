@@ -9,7 +9,7 @@
 (require 'fleet-queue)
 
 (defun fleet-queue-test-reply (&rest _)
-  "Return a reply with everything that a command looks at."
+  "Return a reply with everything that the commands look at."
   (list :v 1 :ok t :number 3 :applied t :token "1-3"
         :task (fleet-fake-task "T-1" :keyword "DONE" :holder "bee")
         :tasks (list (fleet-fake-task "T-1" :tags '("x")))
@@ -84,7 +84,7 @@
 ;;;; As commands
 
 (defmacro fleet-queue-test-told (command &rest answers)
-  "Return what COMMAND tells when its prompts get ANSWERS, in this order."
+  "Return the message of COMMAND when its prompts get ANSWERS, in this order."
   `(let ((answers (list ,@answers)) (told nil))
      (cl-letf* ((next (lambda (&rest _) (pop answers)))
                 ((symbol-function 'completing-read) next)

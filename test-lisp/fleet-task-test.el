@@ -114,8 +114,7 @@
                      ("T-2 Title of T-2" "PENDING     " ""))
                    (mapcar (lambda (triple) (mapcar #'substring-no-properties triple))
                            (funcall (funcall get 'affixation-function)
-                                    '("T-1 Title of T-1" "T-2 Title of T-2")))))
-    (should (equal "PENDING" (funcall (funcall get 'group-function) "T-2 Title of T-2" nil)))))
+                                    '("T-1 Title of T-1" "T-2 Title of T-2")))))))
 
 (ert-deftest fleet-task-prompt-offers-fitting-states-first-and-returns-names ()
   (let (offered default)
