@@ -113,8 +113,22 @@
       (fleet-rpc fleet-rpc-test-request))
     (fleet-rpc-test-handling (signal 'quit nil)
       (fleet-rpc fleet-rpc-test-request))
+    (fleet-rpc-test-handling (condition-case-unless-debug nil (error "Demoted") (error "true"))
+      (should (eq t (fleet-rpc-test-call fleet-rpc-test-request))))
     (fleet-rpc "%%%")
     (should-not entered)))
+
+(ert-deftest fleet-rpc-drops-the-quits-of-its-own-time-only ()
+  (let ((inhibit-quit t))
+    (unwind-protect
+        (progn
+          (cl-letf (((symbol-function 'fleet-rpc--guarded)
+                     (lambda (_) (setq quit-flag t) "answer")))
+            (should (equal '("answer" nil) (list (fleet-rpc "") quit-flag))))
+          (setq quit-flag t)
+          (fleet-rpc "")
+          (should quit-flag))
+      (setq quit-flag nil))))
 
 (provide 'fleet-rpc-test)
 ;;; fleet-rpc-test.el ends here
