@@ -326,7 +326,6 @@ name is let go (R18)."
         (enable-dir-local-variables nil)
         (large-file-warning-threshold nil)
         (vc-follow-symlinks t)
-        (org-inhibit-startup-visibility-stuff t)
         (inhibit-message t))
     (find-file-noselect file t)))
 

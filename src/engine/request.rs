@@ -143,7 +143,7 @@ impl Engine {
         {
             return Ok(verdict);
         }
-        let fresh = fresh_id(&format!("{agent} {}", request.id), now);
+        let fresh = fresh_id(&format!("{agent} {}", request.id));
         let asked = Asked { id: request.id.clone(), digest };
         let event = |change| {
             let Caller { via, auth } = ask.caller;
