@@ -30,7 +30,7 @@ use crate::{
             event::{Actor, Auth, Change, Event, Via},
             model::Model,
         },
-        time::{Now, Stamp},
+        time::Stamp,
     },
 };
 use apply::{Plan, Work};
