@@ -77,7 +77,7 @@ or a keyboard macro is being executed."
 (defun fleet-edit-apply (buffer head headline edits)
   "Change one heading of BUFFER by EDITS; return t, or `stale' if it is not there.
 HEAD is the position of the heading's first star and HEADLINE its whole
-line.  EDITS are lists (POS OLD NEW): the text at POS is OLD and becomes
+line, empty for text before the first heading.  EDITS are lists (POS OLD NEW): the text at POS is OLD and becomes
 NEW.  They are done in this order, so a POS counts in the text that the
 edits before it left.
 
