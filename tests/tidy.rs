@@ -3,7 +3,7 @@
 //! Each test first shows its rule a text that breaks it and one that does not, then the whole tree:
 //! a rule that can no longer see anything fails.
 
-mod tree;
+pub(crate) mod tree;
 
 use tree::{Source, Sources, code_lines, contains_word, segments_under};
 
