@@ -90,7 +90,9 @@ pub fn reasons(sources: &Sources) -> Reasons {
             chosen.split('"').skip(1).step_by(2).for_each(|word| note(None, word));
         }
         let arms = text.lines().filter(|line| line.contains("Refusal::") || line.contains("Unready::"));
-        arms.filter_map(|line| line.split_once("=> ")).filter_map(|(_, rest)| first_string(rest)).for_each(|word| note(None, word));
+        arms.filter_map(|line| line.split_once("=> "))
+            .filter_map(|(_, rest)| first_string(rest))
+            .for_each(|word| note(None, word));
     }
     found
 }
@@ -145,9 +147,10 @@ fn constants(source: &Source) -> Vec<(String, String)> {
         let (lead, rest) = line.trim_start().split_once("const ")?;
         let (name, rest) = rest.split_once(": ")?;
         let (kind, value) = rest.trim_end_matches(';').split_once(" = ")?;
-        let number = kind.trim_start_matches(['u', 'i', 'f']).chars().all(|c| c.is_ascii_digit()) || kind.ends_with("size");
-        (number && (lead.is_empty() || lead.starts_with("pub")) && is_bound(!lead.is_empty(), name))
-            .then(|| (name.to_owned(), value.to_owned()))
+        let number =
+            kind.trim_start_matches(['u', 'i', 'f']).chars().all(|c| c.is_ascii_digit()) || kind.ends_with("size");
+        let visible = lead.is_empty() || lead == "pub " || lead.starts_with("pub(");
+        (number && visible && is_bound(lead == "pub ", name)).then(|| (name.to_owned(), value.to_owned()))
     };
     code_lines(source).filter_map(|(_, line)| of_rust(line)).collect()
 }
@@ -177,7 +180,7 @@ fn evaluated(text: &str, known: &BTreeMap<String, Option<f64>>) -> Option<f64> {
     Some(value)
 }
 
-/// Every symbol that the Lisp files define.
+/// Every symbol that the Lisp files define, and those of the module.
 pub fn lisp_symbols(sources: &Sources) -> BTreeSet<String> {
     let lisp = sources.iter().filter(|source| source.path.starts_with("lisp/"));
     let defined = |line: &str| {
@@ -186,5 +189,8 @@ pub fn lisp_symbols(sources: &Sources) -> BTreeSet<String> {
         let defines = keyword.starts_with("def") || keyword.starts_with("cl-def") || keyword.starts_with("define");
         (defines || keyword == "provide").then(|| name.to_owned())
     };
-    lisp.flat_map(|source| source.text.lines().filter_map(defined)).collect()
+    let module = file(sources, "src/module/mod.rs");
+    let native = module.split("#[defun]\nfn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+    let native = native.map(|name| format!("fleet--mod-{}", name.replace('_', "-")));
+    lisp.flat_map(|source| source.text.lines().filter_map(defined)).chain(native).collect()
 }

@@ -74,9 +74,16 @@ impl Page {
     pub fn anchors(&self) -> BTreeSet<String> {
         let slug = |title: &str| -> String {
             let kept = title.trim().to_lowercase();
-            kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+            kept.chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+                .map(|c| if c == ' ' { '-' } else { c })
+                .collect()
         };
-        self.text.lines().filter_map(|line| line.strip_prefix('#')).map(|rest| slug(rest.trim_start_matches('#'))).collect()
+        self.text
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .map(|rest| slug(rest.trim_start_matches('#')))
+            .collect()
     }
 }
 
