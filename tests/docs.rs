@@ -258,6 +258,44 @@ fn every_command_and_option_of_the_program_is_documented() {
     holds(rule, &Page::read(README), &wrong);
 }
 
+/// What the program prints to an agent that goes the way of the tour, line by line.
+fn tour() -> Words {
+    let dir = tempfile::tempdir().expect("a directory");
+    let board = dir.path().join("dispatch.org");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/dispatch.org"), &board).expect("copied");
+    let steps: [&[&str]; 4] = [
+        &["poll", "--agent", "timmy"],
+        &["claim", "TASK-001", "--agent", "timmy", "--json"],
+        &["claim", "TASK-001", "--agent", "allegro"],
+        &["done", "TASK-001", "--agent", "timmy", "--result", "Merged PR #456"],
+    ];
+    let mut said = Words::new();
+    for step in steps {
+        let mut fleet = Command::new(env!("CARGO_BIN_EXE_fleet"));
+        fleet.env_clear().env("HOME", dir.path()).args(["--offline", "--board"]).arg(&board).args(step);
+        let out = fleet.output().expect("it runs");
+        let text = String::from_utf8([out.stdout, out.stderr].concat()).expect("text");
+        said.extend(text.lines().filter(|line| !line.starts_with('{')).map(str::to_owned));
+    }
+    said
+}
+
+#[test]
+fn the_tour_prints_what_the_readme_shows() {
+    let said = tour();
+    assert_eq!(said.len(), 7, "{said:?}");
+    let rule = |page: &Page| {
+        let shown: Words = page.text.lines().map(|line| line.trim().to_owned()).collect();
+        said.difference(&shown).map(|line| format!("the README does not show: {line}")).collect()
+    };
+    let wrong = [
+        ("→ Fix payment webhook", "→ Fix the webhook"),
+        ("is held by `timmy`", "belongs to `timmy`"),
+        ("is now DONE", "is done"),
+    ];
+    holds(rule, &Page::read(README), &wrong);
+}
+
 #[test]
 fn every_lisp_name_in_the_documents_is_defined() {
     let symbols = code::lisp_symbols(&Sources::code());
