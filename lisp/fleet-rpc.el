@@ -46,7 +46,7 @@
 
 (define-error 'fleet-rpc-bad-request "The request cannot be read")
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-rpc "fleet")
 (defun fleet-rpc (base64)
   "Carry out the request in BASE64 and return the reply, also in base64.
 Both are JSON in UTF-8; PROTOCOL.md describes them.  The result is ASCII
@@ -135,7 +135,7 @@ says that the outcome is unknown."
     (t nil)))
 
 (defun fleet-rpc--error-text (error)
-  "Return what ERROR says, in characters that JSON can carry."
+  "Return the words of ERROR, in characters that JSON can carry."
   (let ((text (condition-case nil
                   (let ((print-length 20) (print-level 5))
                     (error-message-string error))

@@ -244,3 +244,6 @@ fn one_line(value: &str) -> String {
 pub fn state_change(to: &str, from: &str, stamp: &str) -> String {
     format!("State {:<12} from {:<12} {stamp}", format!("\"{to}\""), format!("\"{from}\""))
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,54 @@ fn without_key(word: &str) -> &str {
         _ => word,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_come_from_all_lines_without_their_keys() {
+        let text = "* a\n#+todo: A(a@/!) B | C(c!)\n* b\n  #+SEQ_TODO: D E\n#+TYP_TODO: F |\n";
+        let settings = Settings::read(text);
+        assert_eq!(settings.keywords.todo, ["F", "A", "B", "D"]);
+        assert_eq!(settings.keywords.done, ["C", "E"]);
+        assert!(settings.declared_keywords);
+    }
+
+    #[test]
+    fn a_board_without_keywords_has_those_of_the_fleet() {
+        for text in ["", "* TODO x\n", "#+TODO:\n", "#+begin_src org\n#+TODO: A | B\n#+end_src\n"] {
+            let settings = Settings::read(text);
+            assert_eq!((settings.keywords, settings.declared_keywords), (Keywords::fleet(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_headline_cuts_a_block_open() {
+        let settings = Settings::read("#+begin_src org\n#+TODO: A | B\n* x\n#+end_src\n");
+        assert_eq!(settings.keywords.done, ["B"]);
+    }
+
+    #[test]
+    fn start_up_options_decide_what_is_logged() {
+        let read = |text| {
+            let settings = Settings::read(text);
+            (settings.log_drawer.is_some(), settings.log_done)
+        };
+        assert_eq!(read(""), (true, true));
+        assert_eq!(read("#+STARTUP: overview NoLogDrawer nologdone\n"), (false, false));
+        assert_eq!(read("#+STARTUP: nologdrawer\n#+startup: logdrawer lognotedone\n"), (true, true));
+    }
+
+    #[test]
+    fn lines_that_can_change_the_settings_are_known() {
+        for line in
+            ["#+TODO: A | B", "\t#+filetags: x", "#+STARTUP: logdone", "#+BEGIN_SRC sh", "#+end_example", "\\begin{x}"]
+        {
+            assert!(Settings::is_setting_line(line), "{line}");
+        }
+        for line in ["", "* TODO x", "#+TITLE: x", "# #+TODO: A", "#+begin_quote", "x #+TODO: A | B", "#+TODO A"] {
+            assert!(!Settings::is_setting_line(line), "{line}");
+        }
+    }
+}
