@@ -13,7 +13,6 @@ mod save;
 
 pub mod log;
 pub mod offline;
-pub mod wire;
 
 pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
