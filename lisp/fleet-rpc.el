@@ -64,11 +64,11 @@ says that the outcome is unknown."
           (debug-on-signal nil)
           (debug-on-message nil)
           (signal-hook-function nil))
+      ;; A C-g from before is not meant for this; one that comes in meanwhile
+      ;; must not take the answer away on its way out.
+      (setq quit-flag nil)
       (prog1 (fleet-rpc--guarded base64)
-        (unless interrupted
-          ;; A C-g that came in meanwhile was not meant for this, and would
-          ;; take the answer away.
-          (setq quit-flag nil))))))
+        (setq quit-flag interrupted)))))
 
 (defun fleet-rpc--guarded (base64)
   "Return the encoded reply to BASE64, whatever non-local exit is tried."
