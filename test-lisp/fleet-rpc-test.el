@@ -119,16 +119,17 @@
     (should-not entered)))
 
 (ert-deftest fleet-rpc-drops-the-quits-of-its-own-time-only ()
-  (let ((inhibit-quit t))
-    (unwind-protect
-        (progn
-          (cl-letf (((symbol-function 'fleet-rpc--guarded)
-                     (lambda (_) (setq quit-flag t) "answer")))
-            (should (equal '("answer" nil) (list (fleet-rpc "") quit-flag))))
-          (setq quit-flag t)
-          (fleet-rpc "")
-          (should quit-flag))
-      (setq quit-flag nil))))
+  (cl-letf (((symbol-function 'fleet-rpc--guarded)
+             (lambda (_) (prog1 quit-flag (setq quit-flag t))))
+            ;; What it saw, and what it left; no check runs while a quit is due.
+            (pending (lambda (flag)
+                       (let ((inhibit-quit t))
+                         (setq quit-flag flag)
+                         (let ((seen (fleet-rpc "")) (left quit-flag))
+                           (setq quit-flag nil)
+                           (list seen left))))))
+    (should (equal '(nil nil) (funcall pending nil)))
+    (should (equal '(nil t) (funcall pending t)))))
 
 (provide 'fleet-rpc-test)
 ;;; fleet-rpc-test.el ends here
