@@ -41,6 +41,8 @@
 ;;; Code:
 
 (require 'cl-lib)
+(eval-when-compile (require 'subr-x))
+(require 'outline)
 (require 'fleet-undo)
 
 (defvar undo-auto--undoably-changed-buffers)
@@ -73,11 +75,11 @@ or a keyboard macro is being executed."
 ;;;; What
 
 (defun fleet-edit-apply (buffer head headline edits)
-  "Change one heading of BUFFER by EDITS; return t, or `stale' if it is not there.
+  "Change one heading of BUFFER by EDITS; return t, or `stale'.
 HEAD is the position of the heading's first star and HEADLINE its whole
-line.  EDITS are lists (POS OLD NEW): the text at POS is OLD and becomes
-NEW.  They are done in this order, so a POS counts in the text that the
-edits before it left.
+line, empty for text before the first heading.  EDITS are lists (POS OLD
+NEW): the text at POS is OLD and becomes NEW.  They are done in this
+order, so a POS counts in the text that the edits before it left.
 
 All of them are done or none: if the headline or some OLD is not found
 the result is `stale', and an error from a change hook is signalled once
@@ -86,14 +88,27 @@ the text is what it was."
     (save-match-data
       (save-restriction
         (widen)
-        (cond ((not (and (fleet-edit--heading-p head headline)
-                         (fleet-edit--expected-p (car edits))))
-               'stale)
-              ((condition-case nil
-                   (fleet-edit--perform (delq nil (mapcar #'fleet-edit--narrowed edits)))
-                 (fleet-edit-mismatch t))
-               'stale)
-              (t t))))))
+        (condition-case nil
+            (progn
+              (fleet-edit--check-heading head headline)
+              (fleet-edit--check-text (or (car edits) '(1 "" "")))
+              (fleet-edit--perform edits)
+              t)
+          (fleet-edit-mismatch 'stale))))))
+
+(defun fleet-edit--check-heading (head headline)
+  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading."
+  (unless (and (string-prefix-p "*" headline)
+               (fleet-edit--text-at-p head headline)
+               (memq (char-before head) '(nil ?\n))
+               (memq (char-after (+ head (length headline))) '(nil ?\n)))
+    (signal 'fleet-edit-mismatch (list head headline))))
+
+(defun fleet-edit--check-text (edit)
+  "Signal a mismatch unless the text that EDIT replaces is there."
+  (pcase-let ((`(,position ,old ,_) edit))
+    (unless (fleet-edit--text-at-p position old)
+      (signal 'fleet-edit-mismatch (list position old)))))
 
 (defun fleet-edit--text-at-p (position text)
   "Return non-nil if TEXT stands at POSITION of the widened buffer."
@@ -102,23 +117,8 @@ the text is what it was."
          (let ((case-fold-search nil))
            (string= text (buffer-substring-no-properties position end))))))
 
-(defun fleet-edit--heading-p (head headline)
-  "Return non-nil if HEADLINE is the whole line at HEAD, and a heading."
-  (and (string-prefix-p "*" headline)
-       (fleet-edit--text-at-p head headline)
-       (memq (char-before head) '(nil ?\n))
-       (memq (char-after (+ head (length headline))) '(nil ?\n))))
-
-(defun fleet-edit--expected-p (edit)
-  "Return non-nil if the text that EDIT replaces is there, or EDIT is nil."
-  (pcase edit
-    (`nil t)
-    (`(,position ,old ,_) (fleet-edit--text-at-p position old))))
-
 (defun fleet-edit--narrowed (edit)
-  "Return EDIT as (POS OLD NEW) without the text that OLD and NEW share.
-The shared text is part of the result as (POS OLD NEW AT EXPECTED), to be
-compared.  Return nil if nothing changes."
+  "Return EDIT, a list (POS OLD NEW), without what OLD and NEW share."
   (pcase-let* ((`(,position ,old ,new) edit)
                (prefix (fleet-edit--shared-prefix old new))
                (suffix (fleet-edit--shared-prefix
@@ -126,11 +126,7 @@ compared.  Return nil if nothing changes."
                (less-old (substring old prefix (- (length old) suffix)))
                (less-new (substring new prefix (- (length new) suffix)))
                (slide (fleet-edit--slide (substring old 0 prefix) less-old less-new)))
-    (unless (string= old new)
-      (list (+ position (- prefix slide))
-            less-old
-            (fleet-edit--rotated less-new slide)
-            position old))))
+    (list (+ position (- prefix slide)) less-old (fleet-edit--rotated less-new slide))))
 
 (defun fleet-edit--shared-prefix (a b)
   "Return how many characters A and B have in common at their start."
@@ -139,7 +135,7 @@ compared.  Return nil if nothing changes."
 
 (defun fleet-edit--slide (before old new)
   "Return how far back after BEFORE to insert NEW so that it is whole lines.
-Inserting \"b\\na\" after \"a\" is inserting \"a\\nb\" lines one character earlier.
+Inserting \"b\\na\" after \"a\" is inserting \"a\\nb\" one character earlier.
 Zero unless OLD is empty and that can be had."
   (let ((size (length new)) (slide 0))
     (when (and (string-empty-p old) (not (string-suffix-p "\n" new)))
@@ -167,52 +163,67 @@ Zero unless OLD is empty and that can be had."
           (deactivate-mark nil)
           (this-command this-command)
           (last-command last-command)
-          (fleet-edit-in-progress t)
-          (was-modified (buffer-modified-p))
-          (hooks (fleet-edit--change-hooks))
-          (point-then (point-marker))
-          (done nil)
-          changes)
-      (fleet-edit--avoid-questions)
-      ;; The person's list is out of the way; what happens instead, be it
-      ;; done by us or by a change hook, is recorded in this one.
-      (let ((buffer-undo-list nil)
-            (undo-auto--undoably-changed-buffers nil)
-            (undo-auto-current-boundary-timer t))
-        (unwind-protect
-            (progn
-              (setq changes (mapcar #'fleet-edit--change edits)
-                    done t))
-          (unless done
-            (fleet-edit--take-back buffer-undo-list hooks)
-            (fleet-edit--restore-modified was-modified))
-          (goto-char point-then)
-          (set-marker point-then nil)))
-      (mapc #'fleet-edit--account (apply #'append changes))
+          (fleet-edit-in-progress t))
+      (fleet-edit--account (fleet-edit--record edits))
       (unless interrupted
         ;; A C-g that came in meanwhile was not meant for this.
-        (setq quit-flag nil))
-      nil)))
+        (setq quit-flag nil)))))
+
+(defun fleet-edit--record (edits)
+  "Do all EDITS or none; return (CHANGES . RECORDED).
+CHANGES are lists (START OLD-LENGTH NEW-LENGTH [NEW]), oldest first;
+RECORDED is the undo list of the same."
+  (let ((was-modified (buffer-modified-p))
+        (hooks (fleet-edit--change-hooks))
+        (point (point))
+        ;; The person's list is out of the way.  What happens instead, be it
+        ;; done by us or by a change hook, is recorded in this one.
+        (buffer-undo-list nil)
+        (undo-auto--undoably-changed-buffers nil)
+        (undo-auto-current-boundary-timer t)
+        (done nil)
+        (changes nil))
+    (fleet-edit--avoid-questions)
+    (unwind-protect
+        (dolist (edit edits (setq done t))
+          (fleet-edit--check-text edit)
+          (setq changes (nconc changes (fleet-edit--change (fleet-edit--narrowed edit)))))
+      (unless done
+        (fleet-edit--take-back buffer-undo-list hooks)
+        (fleet-edit--restore-modified was-modified)
+        (goto-char point)))
+    (cons changes buffer-undo-list)))
 
 (defun fleet-edit--change (edit)
-  "Do EDIT, a list (POS OLD NEW AT EXPECTED), and return the changes it made.
-They are lists (START OLD-LENGTH NEW-LENGTH NEW RECORD), oldest first."
-  (pcase-let ((`(,start ,old ,new ,at ,expected) edit))
-    (unless (fleet-edit--text-at-p at expected)
-      (signal 'fleet-edit-mismatch (list at)))
-    (undo-boundary)
-    (let ((before buffer-undo-list)
-          (end (+ start (length old)))
-          (restore (fleet-edit--points-inside start (length old) (length new)))
-          (folds (fleet-edit--folds start (length old) new)))
+  "Do EDIT and return the changes that this made, oldest first."
+  (pcase-let* ((`(,start ,old ,new) edit)
+               (end (+ start (length old)))
+               (advance (or (< start end) (fleet-edit--lines-p start new)))
+               (overlays (fleet-edit--invisible-overlays start end))
+               (repairs (append (fleet-edit--fold-repairs overlays start end new)
+                                (fleet-edit--first-body-repairs start end new)
+                                (fleet-edit--point-repairs start end new)))
+               (before (fleet-edit--start-record overlays)))
+    (save-excursion
       (unless (string-empty-p new)
-        (fleet-edit--insert end new (or (< start end) (fleet-edit--lines-p start new))))
+        (fleet-edit--insert end new advance))
       (when (< start end)
+        ;; A change hook may have moved what is to be deleted.
+        (fleet-edit--check-text (list start (concat old new) nil))
         (let ((inhibit-read-only t))
-          (delete-region start end)))
-      (mapc #'funcall folds)
-      (mapc #'funcall restore)
-      (fleet-edit--changes-since before start old new))))
+          (delete-region start end))))
+    (mapc #'funcall repairs)
+    (fleet-edit--changes-since before start old new)))
+
+(defun fleet-edit--start-record (overlays)
+  "Start a new group of the undo list and return its first cell.
+If the group is undone, OVERLAYS get their present places again."
+  (let ((places (mapcar (lambda (overlay)
+                          (list overlay (overlay-start overlay) (overlay-end overlay)))
+                        overlays)))
+    (push nil buffer-undo-list)
+    (push (list 'apply #'mapc (apply-partially #'apply #'move-overlay) places)
+          buffer-undo-list)))
 
 (defun fleet-edit--lines-p (position text)
   "Return non-nil if TEXT, inserted at POSITION, makes whole lines."
@@ -229,30 +240,43 @@ They are lists (START OLD-LENGTH NEW-LENGTH NEW RECORD), oldest first."
 
 (defun fleet-edit--take-back (recorded hooks)
   "Undo all that is RECORDED and put the change HOOKS back.
-Emacs removes all change hooks when one of them fails.  They are put
-back before each step, so that the others hear of it, and may fail
-again, after the text was changed."
-  (let ((buffer-undo-list t))
-    (while recorded
-      (fleet-edit--set-change-hooks hooks)
-      (let ((step (list (pop recorded))))
-        (while (markerp (car-safe (car recorded)))
-          (setq step (nconc step (list (pop recorded)))))
-        (ignore-errors (primitive-undo 1 step))))
+Emacs removes all change hooks when one of them fails.  Meanwhile each
+of them hears of every step, and may fail again without harm."
+  (unwind-protect
+      (let ((buffer-undo-list t))
+        (pcase-dolist (`(,hook . ,_) hooks)
+          (set (make-local-variable hook) (fleet-edit--harmless hook hooks)))
+        (while recorded
+          (setq recorded (primitive-undo 1 recorded))))
     (fleet-edit--set-change-hooks hooks)))
 
+(defun fleet-edit--harmless (hook hooks)
+  "Return a value for HOOK that calls what it has in HOOKS, ignoring errors."
+  (pcase-let ((`(,_ ,value ,default) (assq hook hooks)))
+    (list (lambda (&rest arguments)
+            (dolist (function (fleet-edit--hook-functions value default))
+              (ignore-errors (apply function arguments)))))))
+
+(defun fleet-edit--hook-functions (value default)
+  "Return the functions of a hook with VALUE, where t stands for DEFAULT."
+  (let ((functions (if (functionp value) (list value) value)))
+    (if (memq t functions)
+        (append (remq t functions) (if (functionp default) (list default) (remq t default)))
+      functions)))
+
 (defun fleet-edit--change-hooks ()
-  "Return the change hooks of the current buffer: (SYMBOL LOCAL-P VALUE DEFAULT)."
+  "Return the change hooks of the current buffer: (SYMBOL VALUE DEFAULT LOCAL-P)."
   (mapcar (lambda (hook)
-            (list hook (local-variable-p hook) (symbol-value hook) (default-value hook)))
+            (list hook (symbol-value hook) (default-value hook) (local-variable-p hook)))
           '(before-change-functions after-change-functions)))
 
 (defun fleet-edit--set-change-hooks (hooks)
   "Set the change hooks of the current buffer to HOOKS."
-  (pcase-dolist (`(,hook ,local ,value ,default) hooks)
+  (pcase-dolist (`(,hook ,value ,default ,local) hooks)
     (set-default hook default)
-    (when local
-      (set (make-local-variable hook) value))))
+    (if local
+        (set (make-local-variable hook) value)
+      (kill-local-variable hook))))
 
 ;;;; Without questions
 
@@ -284,63 +308,123 @@ modification time stays what it is, so that saving still notices."
                         (or (eq buffer base) (eq (buffer-base-buffer buffer) base)))
                       (buffer-list))))
 
-(defun fleet-edit--points-inside (start old-length new-length)
-  "Return functions that put window points in replaced text back to their column.
-The text at START has OLD-LENGTH characters and gets NEW-LENGTH.
+(defun fleet-edit--point-repairs (start end new)
+  "Return functions that keep points inside of START to END, which becomes NEW.
 Elsewhere points are kept by Emacs."
   (let ((functions nil))
-    (when (> old-length 1)
-      (dolist (buffer (fleet-edit--family))
-        (dolist (window (get-buffer-window-list buffer t t))
-          (let ((offset (- (window-point window) start)))
-            (when (< 0 offset old-length)
-              (push (lambda ()
-                      (set-window-point window (+ start (min offset new-length))))
-                    functions))))))
+    (cl-flet ((kept (position) (+ start (min (- position start) (length new)))))
+      (when (< (1+ start) end)
+        (dolist (buffer (fleet-edit--family))
+          (dolist (window (get-buffer-window-list buffer t t))
+            (let ((point (window-point window)))
+              (when (< start point end)
+                (push (lambda () (set-window-point window (kept point))) functions)))))
+        (let ((point (point)))
+          (when (< start point end)
+            (push (lambda () (goto-char (kept point))) functions)))))
     functions))
 
-(defun fleet-edit--folds (start old-length new)
-  "Return functions that keep folds right when NEW replaces OLD-LENGTH at START.
+(defun fleet-edit--invisible-overlays (start end)
+  "Return the overlays that hide text and touch START to END or lie just above.
+An overlay that is empty hides nothing."
+  (cl-loop
+   for buffer in (fleet-edit--family)
+   nconc (with-current-buffer buffer
+           (save-restriction
+             (widen)
+             (cl-remove-if-not
+              (lambda (overlay)
+                (and (overlay-get overlay 'invisible)
+                     (< (overlay-start overlay) (overlay-end overlay))))
+              (overlays-in (max (point-min) (- start 3)) (min (point-max) (1+ end))))))))
+
+(defun fleet-edit--fold-repairs (overlays start end new)
+  "Return functions that keep the folds OVERLAYS when START to END becomes NEW.
 A fold begins at the end of a headline or of a drawer's first line and
 ends at the end of a line.  Lines that are put at its very beginning
 or below its end would show."
-  (let ((functions nil))
-    (dolist (buffer (fleet-edit--family))
-      (with-current-buffer buffer
-        (save-restriction
-          (widen)
-          (dolist (overlay (overlays-in (max (point-min) (- start 2))
-                                        (min (point-max) (+ start old-length 1))))
-            (let ((function (and (overlay-get overlay 'invisible)
-                                 (fleet-edit--fold-repair overlay start old-length new))))
-              (when function
-                (push function functions)))))))
-    functions))
+  (delq nil (mapcar (lambda (overlay) (fleet-edit--fold-repair overlay start end new))
+                    overlays)))
 
-(defun fleet-edit--fold-repair (overlay start old-length new)
+(defun fleet-edit--fold-repair (overlay start end new)
   "Return a function that keeps the fold OVERLAY right, or nil if it stays so.
-NEW replaces OLD-LENGTH characters at START."
+START to END becomes NEW."
   (let ((from (overlay-start overlay)) (to (overlay-end overlay))
-        (end (+ start old-length)) (size (length new))
         (newline (cl-position ?\n new)))
     (cond
-     ((= from to) nil)
-     ((and (= from end) newline)
+     ((and newline (= from end))
       ;; The first line is the headline's, the others belong under it.
       (lambda () (move-overlay overlay (+ start newline) (overlay-end overlay))))
-     ((and (zerop old-length) newline
-           (fleet-edit--below-fold-p overlay start)
+     ((and newline (= start end) (fleet-edit--below-fold-p overlay start)
            (not (string-match-p "^\\*+ " new)))
-      (lambda () (move-overlay overlay (overlay-start overlay) (- (+ start size) (- start to)))))
-     ((and (zerop old-length) (= to end))
+      (lambda () (move-overlay overlay from (+ to (length new)))))
+     ((= start end to)
       (lambda () (move-overlay overlay (overlay-start overlay) to))))))
 
 (defun fleet-edit--below-fold-p (overlay position)
   "Return non-nil if OVERLAY hides a subtree to whose end POSITION belongs."
-  (and (eq (overlay-get overlay 'invisible) 'outline)
-       (<= (overlay-end overlay) position)
-       (cl-loop for place from (overlay-end overlay) below position
-                always (eq (char-after place) ?\n))))
+  (let ((from (overlay-start overlay)) (to (overlay-end overlay)))
+    (and (<= to position)
+         (fleet-edit--heading-line-p from)
+         (cl-loop for place from to below position
+                  always (eq (char-after place) ?\n)))))
+
+(defun fleet-edit--heading-line-p (position)
+  "Return non-nil if POSITION is on the line of a heading."
+  (save-excursion
+    (goto-char position)
+    (forward-line 0)
+    (looking-at-p "\\*+ ")))
+
+(defconst fleet-edit--neighbours-max 100
+  "How many headings without a body are passed to see whether a board is folded.")
+
+(defun fleet-edit--first-body-repairs (start end new)
+  "Return functions that fold NEW if it becomes the first body of a heading.
+It replaces START to END.  A heading without a body is neither open nor
+folded: it becomes what the headings around it are."
+  (when (and (= start end)
+             (> start (point-min))
+             (fleet-edit--lines-p start new)
+             (memq (char-after start) '(nil ?*))
+             (not (string-match-p "^\\*+ " new))
+             (fleet-edit--heading-line-p (1- start)))
+    (cl-loop for buffer in (fleet-edit--family)
+             when (with-current-buffer buffer (fleet-edit--among-folded-p (1- start)))
+             collect (let ((buffer buffer))
+                       (lambda ()
+                         (with-current-buffer buffer
+                           (save-restriction
+                             (widen)
+                             (outline-flag-region (1- start) (+ start (length new) -1) t))))))))
+
+(defun fleet-edit--among-folded-p (position)
+  "Return non-nil if the heading at POSITION has folded ones around it.
+What is above decides; above the first entry there is none."
+  (and (derived-mode-p 'outline-mode)
+       (not (invisible-p position))
+       (save-excursion
+         (save-restriction
+           (widen)
+           (goto-char position)
+           (pcase (fleet-edit--nearest-fold -1)
+             ('none (eq 'folded (fleet-edit--nearest-fold 1)))
+             (found (eq 'folded found)))))))
+
+(defun fleet-edit--nearest-fold (step)
+  "Return whether the next body in direction STEP is `folded' or `open', or `none'."
+  (save-excursion
+    (let ((found nil) (left fleet-edit--neighbours-max))
+      (while (and (not found) (> (cl-decf left) 0))
+        (forward-line 0)
+        (setq found (cond ((/= 0 (forward-line step)) 'none)
+                          ((eobp) 'none)
+                          ((invisible-p (line-end-position)) 'folded)
+                          ((invisible-p (point)) 'folded)
+                          ((fleet-edit--heading-line-p (point)) nil)
+                          ((save-excursion (re-search-backward "^\\*+ " nil t)) 'open)
+                          (t 'none))))
+      (or found 'none))))
 
 ;;;; The person's undo list
 
@@ -366,9 +450,24 @@ what a change hook added makes every record count by itself."
     (`(,(and text (pred stringp)) . ,(and position (pred integerp)))
      (list (abs position) (length text) 0))))
 
-(defun fleet-edit--account (change)
-  "Make the person's undo list right for CHANGE."
-  (setq buffer-undo-list (apply #'fleet-undo-rebase buffer-undo-list change)))
+(defun fleet-edit--account (record)
+  "Make the person's undo list right for RECORD, (CHANGES . RECORDED)."
+  (pcase-let ((`(,changes . ,recorded) record))
+    (cond ((eq buffer-undo-list t))
+          ((fleet-undo-recording-p)
+           (fleet-edit--add-recorded (cl-remove 'apply recorded :key #'car-safe)))
+          (t
+           (dolist (change changes)
+             (setq buffer-undo-list
+                   (apply #'fleet-undo-rebase buffer-undo-list change)))))))
+
+(defun fleet-edit--add-recorded (recorded)
+  "Add what was RECORDED to the person's undo list, as a step of its own."
+  (let ((step (delq nil recorded)))
+    (when step
+      (when (car buffer-undo-list)
+        (push nil buffer-undo-list))
+      (setq buffer-undo-list (cons nil (nconc step buffer-undo-list))))))
 
 (provide 'fleet-edit)
 ;;; fleet-edit.el ends here

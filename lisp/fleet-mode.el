@@ -34,7 +34,7 @@
 (require 'easymenu)
 (require 'fleet-queue)
 
-(declare-function fleet-unserve "fleet" ())
+(declare-function fleet-unserve "fleet-board" ())
 
 (defvar fleet-mode-line nil
   "What the mode line says after \"Fleet\" in the board's buffer.

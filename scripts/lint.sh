@@ -14,7 +14,7 @@ clippy_module() {
 }
 
 docs() {
-    RUSTDOCFLAGS='-D warnings' $CARGO doc $CARGO_FLAGS --release --no-deps --document-private-items
+    RUSTDOCFLAGS='-D warnings' $CARGO doc $CARGO_FLAGS --release --no-deps --document-private-items --features module
 }
 
 # Byte compiler, checkdoc and package-lint; the rules are in the Lisp file.

@@ -1,8 +1,14 @@
 //! The engine on a plain file: verbs, replies, restarts.
 
 use fleet::{
-    core::{code::Code, id::{AgentName, RequestId}},
-    engine::{offline, wire::{Call, Reply, Request, WIRE_VERSION}},
+    core::{
+        code::Code,
+        id::{AgentName, RequestId},
+    },
+    engine::{
+        offline,
+        wire::{Call, Reply, Request, WIRE_VERSION},
+    },
 };
 use std::path::{Path, PathBuf};
 
@@ -71,11 +77,24 @@ fn smoke() {
     println!("{}", serde_json::to_string_pretty(&reply).unwrap());
     let reply = board.ask("timmy", Call::Claim { task: None, tags: vec![], resume: false });
     println!("{}", serde_json::to_string_pretty(&reply).unwrap());
-    let reply = board.ask("timmy", Call::Done { task: "TASK-001".into(), token: None, result: Some("Merged PR #456".into()) });
+    let reply =
+        board.ask("timmy", Call::Done { task: "TASK-001".into(), token: None, result: Some("Merged PR #456".into()) });
     println!("{}", serde_json::to_string(&reply).unwrap());
     let reply = board.ask("timmy", Call::Append { text: "Deployed v2.3".into() });
     println!("{}", serde_json::to_string(&reply).unwrap());
-    let reply = board.ask("timmy", Call::Add { title: "New one".into(), tags: vec!["ezra".into()], priority: Some('A'), deadline: Some("2026-12-01".into()), scheduled: None, body: Some("* x\nhello".into()), task: None, blocked_by: vec![] });
+    let reply = board.ask(
+        "timmy",
+        Call::Add {
+            title: "New one".into(),
+            tags: vec!["ezra".into()],
+            priority: Some('A'),
+            deadline: Some("2026-12-01".into()),
+            scheduled: None,
+            body: Some("* x\nhello".into()),
+            task: None,
+            blocked_by: vec![],
+        },
+    );
     println!("{}", serde_json::to_string(&reply).unwrap());
     let reply = board.ask("timmy", Call::Status);
     println!("{}", serde_json::to_string(&reply).unwrap());

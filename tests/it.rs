@@ -1,10 +1,13 @@
 //! All integration tests in one binary: it links once.
 
-mod board_file;
-mod journal;
-mod engine;
 mod support;
 
+mod board_file;
+mod cli;
 mod daemon_smoke;
+mod engine;
+mod journal;
+mod org_differential;
 mod pty_smoke;
+mod socket;
 mod tidy;

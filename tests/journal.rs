@@ -17,7 +17,7 @@ struct Sample {
 }
 
 fn sample(batches: &[usize]) -> Sample {
-    let (mut bytes, mut head) = frame::header("dispatch.org", 1, None);
+    let (mut bytes, mut head) = frame::begin("dispatch.org", 1, None, &[]);
     let (header, mut records) = (bytes.len(), Vec::new());
     for (batch, &count) in batches.iter().enumerate() {
         let events: Vec<String> = (0..count).map(|i| event(batch, i)).collect();
@@ -119,7 +119,7 @@ fn r3_a_zero_tail_is_the_end() {
 fn r3_text_inside_an_event_that_looks_like_a_record_is_no_resync_point() {
     let Sample { bytes, records, .. } = sample(&[1, 1, 1]);
     let inner = String::from_utf8(bytes[records[2].0.clone()].to_vec()).expect("it is text");
-    let (mut torn, mut head) = frame::header("dispatch.org", 1, None);
+    let (mut torn, mut head) = frame::begin("dispatch.org", 1, None, &[]);
     let text = serde_json::to_string(&inner).expect("a string serializes");
     let start = torn.len();
     torn.extend(frame::encode(&mut head, &[format!(r#"{{"text":{text}}}"#)]));
@@ -253,6 +253,26 @@ fn the_log_is_read_in_pages_while_the_journal_grows() {
         assert_eq!(reader.read_after(last - 2, 10).expect("it can be read").len(), 2);
         assert_eq!(reader.read_after(u64::MAX, 10).expect("it can be read").len(), 0);
     }
+}
+
+#[test]
+fn r5_a_rotated_journal_continues_the_chain_and_keeps_the_old_file() {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let (mut journal, _) = open(dir.path());
+    journal.append(&batch(&["a", "b"])).expect("it is durable");
+    let (before, old) = (fs::read(journal.path()).expect("it is there"), journal.reader());
+    let old_hash = frame::hex(&journal.head().hash);
+    let archive = journal.rotate("dispatch.org", 2, &batch(&["snapshot"])).expect("it can be rotated");
+    assert_eq!(fs::read(archive).expect("it was kept"), before);
+    assert_eq!(journal.append(&batch(&["c"])).expect("it is durable"), 4);
+    assert_eq!(old.read_after(0, 10).expect("it can be read").len(), 2);
+    assert_eq!(journal.read_after(3, 10).expect("it can be read").len(), 1);
+    let (again, events) = open(dir.path());
+    assert_eq!(events, batch(&["snapshot", "c"]));
+    assert_eq!((again.head(), again.epoch()), (journal.head(), 2));
+    assert!(
+        fs::read_to_string(again.path()).expect("it is text").lines().next().is_some_and(|l| l.contains(&old_hash))
+    );
 }
 
 const CRASH_DIR: &str = "FLEET_TEST_CRASH_DIR";

@@ -12,21 +12,20 @@ use std::{
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+mod reader;
+
+pub use reader::{LOG_BYTES_MAX, Logged, Reader};
+use reader::{RECORDS_PER_MARK, Shared};
 
 /// The name of the journal in its directory.
 pub const JOURNAL_NAME: &str = "journal.jsonl";
 /// The largest journal that is read, in bytes; it is held in memory once, while it is replayed.
 pub const JOURNAL_BYTES_MAX: u64 = 4 << 30;
-/// The most that one [`Reader::read_after`] returns, in bytes of events (always at least one event).
-pub const LOG_BYTES_MAX: usize = 16 << 20;
-/// A place in the file is remembered every so many records.
-const RECORDS_PER_MARK: u64 = 1024;
-/// How much of the file a reader takes at a time.
-const READ_BYTES: usize = 256 << 10;
 
 /// Why the journal could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -92,13 +91,6 @@ pub struct Journal {
     observer: Option<fn(Phase)>,
 }
 
-/// Reads the durable part of an open journal, from any thread, while others append.
-#[derive(Clone, Debug)]
-pub struct Reader {
-    path: PathBuf,
-    shared: Arc<Shared>,
-}
-
 /// The records that stood in a journal when it was opened.
 #[derive(Debug)]
 pub struct Replay {
@@ -106,24 +98,6 @@ pub struct Replay {
     pub torn: Option<PathBuf>,
     bytes: Vec<u8>,
     spans: Vec<Span>,
-}
-
-/// A record that was read back for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logged {
-    /// Its number.
-    pub number: u64,
-    /// The event, as JSON.
-    pub event: String,
-}
-
-#[derive(Debug)]
-struct Shared {
-    file: File,
-    /// The end of what is durable.
-    end: AtomicU64,
-    /// (number, offset) of some records, in order, so that a reader does not begin at the beginning.
-    marks: Mutex<Vec<(u64, u64)>>,
 }
 
 #[derive(Debug)]
@@ -142,7 +116,7 @@ impl Journal {
         let path = dir.join(JOURNAL_NAME);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                begin(dir, &path, &frame::header(board, new_epoch, None).0)?
+                begin(dir, &path, &frame::begin(board, new_epoch, None, &[]).0)?
             }
             other => other.map_err(io_error("opening", &path))?,
         };
@@ -173,24 +147,38 @@ impl Journal {
 
     /// Like [`Journal::append`], with numbers that were given out elsewhere, from `first` on.
     pub fn append_from(&mut self, first: u64, events: &[String]) -> Result<u64, JournalError> {
-        if let Some(cause) = &self.stopped {
-            return Err(JournalError::Stopped { cause: cause.clone() });
-        }
-        if let Some(event) = events.iter().find(|event| event.len() > EVENT_BYTES_MAX) {
-            return Err(JournalError::EventTooLarge { bytes: event.len() });
-        }
+        self.check(events)?;
         if events.is_empty() {
             return Ok(first);
         }
         let mut head = self.head.clone();
         let bytes = frame::encode_from(&mut head, first, events);
-        self.write(&bytes).map_err(|cause| {
-            self.stopped = Some(cause.clone());
-            JournalError::Stopped { cause }
-        })?;
+        self.write(&bytes).map_err(|cause| self.stop(cause))?;
         self.shared.grow(first, bytes.len());
         self.head = head;
         Ok(first)
+    }
+
+    /// Puts the journal away and begins the next one, which opens with `snapshot` as its first batch (R5, R6).
+    ///
+    /// Numbers and hash chain go on, the epoch becomes `epoch`, and the old file is kept under the name that is returned.
+    /// Readers that were made before go on reading the old file. After an error the journal is the old one still, unless
+    /// it has stopped.
+    pub fn rotate(&mut self, board: &str, epoch: u32, snapshot: &[String]) -> Result<PathBuf, JournalError> {
+        self.check(snapshot)?;
+        let dir = self.path.parent().expect("a journal lies in a directory");
+        let (bytes, head) = frame::begin(board, epoch, Some(&self.head), snapshot);
+        let (file, fresh) = write_fresh(dir, &bytes)?;
+        let archive = archive(dir, &self.path, self.head.last)?;
+        fs::rename(&fresh, &self.path).map_err(io_error("beginning", &self.path))?;
+        if let Err(e) = sync_dir(dir) {
+            // Which of the two files a restart will find is unknown.
+            return Err(self.stop(format!("{e}")));
+        }
+        let end = AtomicU64::new(bytes.len() as u64);
+        self.shared = Arc::new(Shared { file, end, marks: Mutex::new(Vec::new()) });
+        self.head = head;
+        Ok(archive)
     }
 
     /// Where the journal lies.
@@ -233,6 +221,21 @@ impl Journal {
         self.observer = Some(observer);
     }
 
+    fn check(&self, events: &[String]) -> Result<(), JournalError> {
+        if let Some(cause) = &self.stopped {
+            return Err(JournalError::Stopped { cause: cause.clone() });
+        }
+        match events.iter().find(|event| event.len() > EVENT_BYTES_MAX) {
+            Some(event) => Err(JournalError::EventTooLarge { bytes: event.len() }),
+            None => Ok(()),
+        }
+    }
+
+    fn stop(&mut self, cause: String) -> JournalError {
+        self.stopped = Some(cause.clone());
+        JournalError::Stopped { cause }
+    }
+
     fn write(&self, bytes: &[u8]) -> Result<(), String> {
         let told = |e: io::Error, action| format!("{action} `{}`: {e}", self.path.display());
         self.observe(Phase::BeforeWrite);
@@ -262,81 +265,6 @@ impl Replay {
     }
 }
 
-impl Reader {
-    /// The records after `number`, oldest first: at most `limit`, and at most [`LOG_BYTES_MAX`] bytes of them.
-    pub fn read_after(&self, number: u64, limit: usize) -> Result<Vec<Logged>, JournalError> {
-        let (mut offset, end) = (self.shared.mark_before(number), self.shared.end.load(Ordering::Acquire));
-        let mut page = Page { after: number, limit, bytes: 0, found: Vec::new() };
-        let (mut window, mut want) = (Vec::new(), READ_BYTES);
-        while offset < end && !page.is_full() {
-            self.fill(&mut window, offset, end, want)?;
-            let used = page.take(&window);
-            if used == 0 && offset + window.len() as u64 == end {
-                break;
-            }
-            // A line that is longer than the window is taken whole in a later round.
-            want = if used == 0 { want * 2 } else { READ_BYTES };
-            offset += used as u64;
-        }
-        Ok(page.found)
-    }
-
-    fn fill(&self, window: &mut Vec<u8>, offset: u64, end: u64, want: usize) -> Result<(), JournalError> {
-        window.resize(want.min(usize::try_from(end - offset).unwrap_or(usize::MAX)), 0);
-        self.shared.file.read_exact_at(window, offset).map_err(io_error("reading", &self.path))
-    }
-}
-
-/// The answer to one `read_after` while it grows.
-struct Page {
-    after: u64,
-    limit: usize,
-    bytes: usize,
-    found: Vec<Logged>,
-}
-
-impl Page {
-    fn is_full(&self) -> bool {
-        self.found.len() >= self.limit || self.bytes >= LOG_BYTES_MAX
-    }
-
-    /// Takes what belongs on the page from the whole lines in `window`; returns how many bytes those lines have.
-    fn take(&mut self, window: &[u8]) -> usize {
-        let mut used = 0;
-        while let Some(length) = memchr::memchr(b'\n', &window[used..]) {
-            let line = &window[used..=used + length];
-            used += line.len();
-            // The header is the one line that is no record.
-            let Some((number, event)) = frame::read_one(line).filter(|(number, _)| *number > self.after) else {
-                continue;
-            };
-            if self.is_full() {
-                break;
-            }
-            self.bytes += event.len();
-            self.found.push(Logged { number, event: event.to_owned() });
-        }
-        used
-    }
-}
-
-impl Shared {
-    fn grow(&self, first: u64, bytes: usize) {
-        let end = self.end.fetch_add(bytes as u64, Ordering::Release);
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        if marks.last().is_none_or(|(number, _)| first >= number + RECORDS_PER_MARK) {
-            marks.push((first, end));
-        }
-    }
-
-    /// The offset of a record that does not come after the one that follows `number`.
-    fn mark_before(&self, number: u64) -> u64 {
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = marks.partition_point(|(marked, _)| *marked <= number.saturating_add(1));
-        after.checked_sub(1).map_or(0, |i| marks[i].1)
-    }
-}
-
 impl Span {
     /// Where `record` lies in the bytes that begin at the address `base`.
     fn new(base: usize, record: Record<'_>) -> Self {
@@ -348,14 +276,33 @@ impl Span {
 
 /// Makes a journal that is either whole or not there at all.
 fn begin(dir: &Path, path: &Path, header: &[u8]) -> Result<File, JournalError> {
+    let (file, fresh) = write_fresh(dir, header)?;
+    fs::rename(&fresh, path).map_err(io_error("beginning", path))?;
+    sync_dir(dir)?;
+    Ok(file)
+}
+
+/// Writes the next journal, durably, under a name at which nobody looks for it.
+fn write_fresh(dir: &Path, bytes: &[u8]) -> Result<(File, PathBuf), JournalError> {
     let fresh = dir.join(format!("{JOURNAL_NAME}.new"));
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(&fresh).map_err(io_error("creating", &fresh))?;
-    file.write_all(header).and_then(|()| file.sync_all()).map_err(io_error("writing", &fresh))?;
-    fs::rename(&fresh, path).map_err(io_error("creating", path))?;
-    sync_dir(dir)?;
-    Ok(file)
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error("writing", &fresh))?;
+    Ok((file, fresh))
+}
+
+/// Gives the journal that ends with `last` a second name, under which it stays when the next one takes its place.
+fn archive(dir: &Path, path: &Path, last: u64) -> Result<PathBuf, JournalError> {
+    for number in 1u32.. {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let archive = dir.join(format!("journal-{last}{suffix}.jsonl"));
+        match fs::hard_link(path, &archive) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => return other.map(|()| archive).map_err(io_error("archiving", path)),
+        }
+    }
+    unreachable!("a directory holds fewer than 2^32 files")
 }
 
 fn read_all(file: &File, path: &Path) -> Result<Vec<u8>, JournalError> {
@@ -412,7 +359,7 @@ mod tests {
     fn journal_on(device: &str) -> Journal {
         let file = OpenOptions::new().read(true).write(true).open(device).expect("the device exists");
         let shared = Arc::new(Shared { file, end: AtomicU64::new(0), marks: Mutex::new(Vec::new()) });
-        let head = frame::header("dispatch.org", 1, None).1;
+        let head = frame::begin("dispatch.org", 1, None, &[]).1;
         Journal { path: device.into(), head, shared, stopped: None, observer: None }
     }
 

@@ -2,11 +2,11 @@
 
 pub mod board_file;
 pub mod clock;
-pub mod journal;
-pub mod owner;
 pub mod emacs_daemon;
 pub mod emacsclient;
+pub mod journal;
 pub mod locate;
+pub mod owner;
 pub mod process;
 pub mod request_id;
 pub mod socket;

@@ -77,7 +77,7 @@ pub enum OwnerError {
         uid: u32,
     },
     /// Another process owns the board.
-    #[error("the board `{}` is owned by {}", path.display(), match pid { Some(pid) => format!("process {pid}"), None => "another process".into() })]
+    #[error("the board `{}` is owned by {}", path.display(), owner_name(*pid))]
     Owned {
         /// The board.
         path: PathBuf,
@@ -267,7 +267,7 @@ pub fn locate(board: &Path) -> Result<BoardPlace, OwnerError> {
     Ok(BoardPlace { state, file })
 }
 
-/// Makes `dir` and its parent, for this user alone.
+/// Makes the state directory `dir` and its parent, durably and for this user alone.
 pub(super) fn make_state_dir(dir: &Path) -> Result<(), OwnerError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error("creating", dir))?;
     let found = fs::symlink_metadata(dir).map_err(io_error("reading", dir))?;
@@ -277,6 +277,10 @@ pub(super) fn make_state_dir(dir: &Path) -> Result<(), OwnerError> {
     }
     if found.mode() & 0o077 != 0 {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io_error("protecting", dir))?;
+    }
+    // A power cut must not take the directory away from under a journal that was synced: every name on the way to it.
+    for above in dir.ancestors().skip(1).take(2) {
+        File::open(above).and_then(|above| above.sync_all()).map_err(io_error("syncing", above))?;
     }
     Ok(())
 }
@@ -340,6 +344,10 @@ fn signature(lock: &File) -> Option<u32> {
     let mut digits = [0; 16];
     let length = lock.read_at(&mut digits, 0).ok()?;
     std::str::from_utf8(&digits[..length]).ok()?.trim_end().parse().ok()
+}
+
+fn owner_name(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
 fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OwnerError + use<'a> {

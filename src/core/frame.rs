@@ -88,6 +88,9 @@ pub enum Damage {
     /// The header was written by a later program.
     #[error("its format is version {0}, this program reads up to version {JOURNAL_VERSION}")]
     Version(u32),
+    /// A record of the snapshot is missing.
+    #[error("record {0} of the snapshot that it began with is missing or unreadable")]
+    Snapshot(u64),
     /// A record is unreadable or out of order, and acknowledged ones follow.
     #[error(
         "record {expected} is unreadable or out of order, but record {found} of a later batch follows at byte {at}"
@@ -109,6 +112,9 @@ struct Header<'a> {
     #[serde(borrow)]
     board: std::borrow::Cow<'a, str>,
     first: u64,
+    /// The last record of the snapshot that the journal began with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<u64>,
     prev: Option<&'a str>,
 }
 
@@ -123,18 +129,27 @@ struct Envelope<'a> {
     event: &'a RawValue,
 }
 
-/// The header line of a journal for the board `board`, and the head on which its first record builds.
+/// A new journal for the board `board`: its header and, as its first batch, `snapshot`. Returns the bytes and their end.
 ///
-/// `before` is the head of the journal that this one continues.
-pub fn header(board: &str, epoch: u32, before: Option<&Head>) -> (Vec<u8>, Head) {
+/// `before` is the end of the journal that this one continues. The bytes become a journal whole or not at all; so damage
+/// in the snapshot is never taken for a torn write.
+pub fn begin(board: &str, epoch: u32, before: Option<&Head>, snapshot: &[String]) -> (Vec<u8>, Head) {
     let prev = before.map(|head| hex(&head.hash));
     let last = before.map_or(0, |head| head.last);
-    let header =
-        Header { fleet_journal: JOURNAL_VERSION, epoch, board: board.into(), first: last + 1, prev: prev.as_deref() };
+    let header = Header {
+        fleet_journal: JOURNAL_VERSION,
+        epoch,
+        board: board.into(),
+        first: last + 1,
+        whole: (!snapshot.is_empty()).then_some(last + snapshot.len() as u64),
+        prev: prev.as_deref(),
+    };
     let json = serde_json::to_string(&header).expect("a header of plain fields serializes");
-    let mut line = Vec::new();
-    let hash = push_line(&mut line, &json);
-    (line, Head { last, hash, epoch })
+    let mut bytes = Vec::new();
+    let hash = push_line(&mut bytes, &json);
+    let mut head = Head { last, hash, epoch };
+    bytes.extend(encode(&mut head, snapshot));
+    (bytes, head)
 }
 
 /// One batch as the bytes of one write: numbers the events from `head.last + 1`, chains them and moves `head` on.
@@ -167,17 +182,17 @@ pub fn encode_from(head: &mut Head, first: u64, events: &[String]) -> Vec<u8> {
 ///
 /// On corruption the records before it have been handed out, so that a board can still be shown read-only.
 pub fn read<'a>(bytes: &'a [u8], each: &mut dyn FnMut(Record<'a>)) -> Result<(Head, Tail), Corrupt> {
-    let (head, mut offset) = read_header(bytes)?;
+    let Start { head, whole, mut offset } = read_header(bytes)?;
     let mut chain = Chain::new(head);
-    while offset < bytes.len() {
-        let Some((record, line)) = chain.accept(bytes, offset) else {
-            let tail = judge(bytes, offset, chain.head.last)?;
-            return Ok((chain.head, tail));
-        };
+    while let Some((record, line)) = chain.accept(bytes, offset) {
         each(record);
         offset += line.len();
     }
-    Ok((chain.head, Tail::Clean))
+    if chain.head.last < whole {
+        return Err(Corrupt { offset, what: Damage::Snapshot(chain.head.last + 1) });
+    }
+    let tail = judge(bytes, offset, chain.head.last)?;
+    Ok((chain.head, tail))
 }
 
 /// The number and the event of the one record that `line` is, unchained: for looking up what was read as a whole before.
@@ -228,7 +243,14 @@ impl Envelope<'_> {
     }
 }
 
-fn read_header(bytes: &[u8]) -> Result<(Head, usize), Corrupt> {
+/// What the header says, and where it ends.
+struct Start {
+    head: Head,
+    whole: u64,
+    offset: usize,
+}
+
+fn read_header(bytes: &[u8]) -> Result<Start, Corrupt> {
     let corrupt = |what| Corrupt { offset: 0, what };
     let (line, json) = line_at(bytes).ok_or(corrupt(Damage::Header))?;
     let header: Header<'_> = serde_json::from_slice(json).map_err(|_| corrupt(Damage::Header))?;
@@ -236,7 +258,8 @@ fn read_header(bytes: &[u8]) -> Result<(Head, usize), Corrupt> {
         return Err(corrupt(Damage::Version(header.fleet_journal)));
     }
     let last = header.first.checked_sub(1).ok_or(corrupt(Damage::Header))?;
-    Ok((Head { last, hash: Sha256::digest(line).into(), epoch: header.epoch }, line.len()))
+    let head = Head { last, hash: Sha256::digest(line).into(), epoch: header.epoch };
+    Ok(Start { head, whole: header.whole.unwrap_or(last), offset: line.len() })
 }
 
 /// What the unacceptable bytes from `offset` on are, when `last` is the last number before them.
@@ -246,6 +269,9 @@ fn read_header(bytes: &[u8]) -> Result<(Head, usize), Corrupt> {
 /// that the missing one had been acknowledged.
 fn judge(bytes: &[u8], offset: usize, last: u64) -> Result<Tail, Corrupt> {
     let len = bytes.len() - offset;
+    if len == 0 {
+        return Ok(Tail::Clean);
+    }
     if bytes[offset..].iter().all(|&b| b == 0) {
         return Ok(Tail::Zeros { offset, len });
     }
@@ -323,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_journal_reads_back_as_it_was_written() {
-        let (mut bytes, mut head) = header("dispatch.org", 7, None);
+        let (mut bytes, mut head) = begin("dispatch.org", 7, None, &[]);
         bytes.extend(encode(&mut head, &events(&["a", "b"])));
         bytes.extend(encode(&mut head, &events(&["c"])));
         let mut seen = Vec::new();
@@ -334,7 +360,7 @@ mod tests {
 
     #[test]
     fn the_format_does_not_change_unnoticed() {
-        let (mut bytes, mut head) = header("dispatch.org", 1, None);
+        let (mut bytes, mut head) = begin("dispatch.org", 1, None, &[]);
         bytes.extend(encode(&mut head, &events(&["a"])));
         expect_test::expect![[r#"
             d12def1f 74 {"fleet_journal":1,"epoch":1,"board":"dispatch.org","first":1,"prev":null}
@@ -344,9 +370,9 @@ mod tests {
 
     #[test]
     fn a_journal_that_continues_another_names_its_end() {
-        let (_, mut first) = header("dispatch.org", 1, None);
+        let (_, mut first) = begin("dispatch.org", 1, None, &[]);
         encode(&mut first, &events(&["a", "b"]));
-        let (bytes, head) = header("dispatch.org", 2, Some(&first));
+        let (bytes, head) = begin("dispatch.org", 2, Some(&first), &[]);
         assert!(String::from_utf8(bytes.clone()).expect("it is text").contains(&hex(&first.hash)));
         let (read, _) = read(&bytes, &mut |_| ()).expect("it is whole");
         assert_eq!((&read, read.last, read.epoch), (&head, 2, 2));
@@ -354,7 +380,7 @@ mod tests {
 
     #[test]
     fn r9_numbers_may_leave_gaps_and_a_torn_batch_after_a_gap_is_no_corruption() {
-        let (mut bytes, mut head) = header("dispatch.org", 1, None);
+        let (mut bytes, mut head) = begin("dispatch.org", 1, None, &[]);
         bytes.extend(encode(&mut head, &events(&["a"])));
         let end = bytes.len();
         bytes.extend(encode_from(&mut head, 40, &events(&["b", "c"])));
@@ -362,6 +388,16 @@ mod tests {
         bytes[end + 20] ^= 1;
         let torn = read(&bytes, &mut |_| ()).expect("a write was torn").1;
         assert_eq!(torn, Tail::Torn { offset: end, len: bytes.len() - end });
+    }
+
+    #[test]
+    fn r5_damage_in_a_snapshot_is_corruption_even_when_nothing_follows() {
+        let (bytes, head) = begin("dispatch.org", 1, None, &events(&["a", "b"]));
+        assert_eq!(read(&bytes, &mut |_| ()), Ok((head, Tail::Clean)));
+        let second = bytes.len() - 1 - bytes.iter().rev().skip(1).position(|&b| b == b'\n').expect("it has lines");
+        let missing = Err(Corrupt { offset: second, what: Damage::Snapshot(2) });
+        assert_eq!(read(&bytes[..second], &mut |_| ()), missing);
+        assert_eq!(read(&bytes[..second + 30], &mut |_| ()), missing);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 
 pub mod code;
 pub mod edit;
-pub mod frame;
 pub mod encoding;
+pub mod frame;
 pub mod id;
 pub mod org;
 pub mod queue;

@@ -74,10 +74,12 @@ impl Engine {
                 Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
             },
             Call::Status => reply.status = Some(self.status()),
-            Call::Log { after, task, agent, limit } => match self.events(*after, task.as_deref(), agent.as_deref(), *limit) {
-                Ok(events) => reply.events = Some(events),
-                Err(failure) => return Reply::refused(Some(&request.id), failure),
-            },
+            Call::Log { after, task, agent, limit } => {
+                match self.events(*after, task.as_deref(), agent.as_deref(), *limit) {
+                    Ok(events) => reply.events = Some(events),
+                    Err(failure) => return Reply::refused(Some(&request.id), failure),
+                }
+            }
             _ => unreachable!("changing verbs are answered elsewhere"),
         }
         if let Some(why) = &self.model.stopped {
@@ -97,7 +99,10 @@ impl Engine {
         });
         match &request.call {
             Call::Claim { .. } => reply.token = Some(Token { epoch: self.model.ledger.epoch, number }),
-            Call::Done { token, .. } | Call::Fail { token, .. } | Call::Release { token, .. } | Call::Note { token, .. } => {
+            Call::Done { token, .. }
+            | Call::Fail { token, .. }
+            | Call::Release { token, .. }
+            | Call::Note { token, .. } => {
                 reply.fenced = Some(token.is_some());
             }
             _ => {}
@@ -145,8 +150,13 @@ impl Engine {
             holder: task.holder().cloned(),
             token: record.filter(|record| record.holder.is_some()).and_then(|record| record.token),
             attempts: task.attempts(),
-            not_before: record.and_then(|record| record.not_before).filter(|at| *at > now.wall).map(|at| at.to_string()),
-            result: record.and_then(|record| record.result.clone()).or_else(|| task.section.property("RESULT").map(Into::into)),
+            not_before: record
+                .and_then(|record| record.not_before)
+                .filter(|at| *at > now.wall)
+                .map(|at| at.to_string()),
+            result: record
+                .and_then(|record| record.result.clone())
+                .or_else(|| task.section.property("RESULT").map(Into::into)),
             unready: self.unready_word(task, now),
             ..TaskInfo::default()
         }
@@ -174,7 +184,8 @@ impl Engine {
         info.line = task.at.map(|at| self.model.board.line_of(at));
         info.body = Some(org::body_text(text, heading, self.model.board.settings()).trim_end().to_owned());
         let entries = heading.drawer.iter().flat_map(|drawer| &drawer.entries);
-        info.properties = entries.map(|entry| (entry.key.of(text).to_owned(), entry.value.of(text).trim().to_owned())).collect();
+        info.properties =
+            entries.map(|entry| (entry.key.of(text).to_owned(), entry.value.of(text).trim().to_owned())).collect();
         info
     }
 
@@ -226,9 +237,8 @@ impl Engine {
             None if is_filtered => 0,
             None => self.last().saturating_sub(limit as u64),
         };
-        let failed = |error: &dyn std::error::Error| {
-            Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
-        };
+        let failed =
+            |error: &dyn std::error::Error| Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error));
         let scanned = if is_filtered || after.is_none() { EVENTS_SCANNED_MAX } else { limit };
         let records = self.log.read_after(from, scanned).map_err(|error| failed(&error))?;
         let mut found = Vec::new();

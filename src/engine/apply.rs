@@ -217,7 +217,9 @@ impl Engine {
     fn plan_message(&self, number: u64, event: &Event, text: &str) -> Option<Plan> {
         let line = apply::message_line(number, event, text);
         let sections = self.model.board.sections();
-        let is_list = |section: &&crate::core::queue::board::Section| section.title() == MESSAGES_TITLE && section.state.is_none();
+        let is_list = |section: &&crate::core::queue::board::Section| {
+            section.title() == MESSAGES_TITLE && section.state.is_none()
+        };
         let Some(at) = sections.iter().position(|section| is_list(&section)) else {
             return Some(self.plan_append(&format!("* {MESSAGES_TITLE}\n{line}\n")));
         };
@@ -233,7 +235,9 @@ impl Engine {
     fn put(&mut self, plan: &Plan) {
         let text = &self.model.board.sections()[plan.at].text;
         let makes_heading = plan.edits.iter().any(|edit| {
-            edit.insert.contains("\n*") || (edit.insert.starts_with('*') && (edit.range.start == 0 || text.as_bytes()[edit.range.start - 1] == b'\n'))
+            edit.insert.contains("\n*")
+                || (edit.insert.starts_with('*')
+                    && (edit.range.start == 0 || text.as_bytes()[edit.range.start - 1] == b'\n'))
         });
         if !makes_heading {
             return self.model.board.edit(plan.at, &plan.edits);

@@ -17,7 +17,7 @@ pub mod wire;
 
 pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
-pub use request::{Ask, Caller};
+pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
 
 use crate::{

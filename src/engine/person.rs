@@ -117,7 +117,12 @@ impl Engine {
         }
         let Some(before) = held.before else {
             if section.state.is_some() {
-                changes.push(Change::Edited { task, field: Field::Heading, from: None, to: Some(section.headline().into()) });
+                changes.push(Change::Edited {
+                    task,
+                    field: Field::Heading,
+                    from: None,
+                    to: Some(section.headline().into()),
+                });
             }
             return;
         };
@@ -144,7 +149,8 @@ impl Engine {
         for task in over {
             let Some(missing) = self.model.missing.remove(&task) else { continue };
             let keywords = &self.model.board.settings().keywords;
-            let keyword = self.model.ledger.record(&task).map_or(missing.section.keyword(), |r| Some(r.keyword.as_str()));
+            let keyword =
+                self.model.ledger.record(&task).map_or(missing.section.keyword(), |r| Some(r.keyword.as_str()));
             let archived = keyword.is_some_and(|keyword| State::of(keyword, keywords).is_closed());
             self.queue.retain(|work| !matches!(work, Work::Event(_, e) if e.change.task() == Some(&task)));
             self.model.stamped.remove(&missing.section.uid);

@@ -1,7 +1,9 @@
 //! From a request to an event or a refusal, and from a batch of them to one commit.
 
 use super::{
-    Engine, answer, apply::Work, fresh_id,
+    Engine, answer,
+    apply::Work,
+    fresh_id,
     log::Commit,
     wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
@@ -64,7 +66,8 @@ impl Engine {
         let failed = if events.is_empty() { None } else { self.make_durable(&events) };
         if failed.is_none() {
             let numbered = (first..).zip(events);
-            self.queue.extend(numbered.filter(|(_, e)| e.change.is_on_board()).map(|(n, e)| Work::Event(n, Box::new(e))));
+            self.queue
+                .extend(numbered.filter(|(_, e)| e.change.is_on_board()).map(|(n, e)| Work::Event(n, Box::new(e))));
         }
         verdicts.into_iter().map(|verdict| Answer { verdict, failed: failed.clone() }).collect()
     }
@@ -73,7 +76,10 @@ impl Engine {
     pub fn rendered(&self, answer: Answer, now: &Now) -> Reply {
         let unknown = |request: &Request, why: &str| {
             let failure = Failure::new(Code::Unreachable, "outcome-unknown", format!("the journal failed: {why}"));
-            Reply::refused(Some(&request.id), failure.hint("`fleet status` says what to do; repeat with the same request id"))
+            Reply::refused(
+                Some(&request.id),
+                failure.hint("`fleet status` says what to do; repeat with the same request id"),
+            )
         };
         match (answer.verdict, answer.failed) {
             (Verdict::Refused(reply), _) => reply,

@@ -53,7 +53,10 @@ impl Engine {
         self.file_hash = hash;
         self.note_saved(covers);
         if let Some(foreign) = &published.foreign {
-            self.notice(format!("the file was changed by another program; that version is kept as {}", foreign.display()));
+            self.notice(format!(
+                "the file was changed by another program; that version is kept as {}",
+                foreign.display()
+            ));
         }
         Ok(Saved::Written { foreign: published.foreign })
     }

@@ -3,5 +3,6 @@
 pub mod clients;
 pub mod daemon;
 pub mod process;
+pub mod program;
 pub mod pty;
 pub mod sandbox;

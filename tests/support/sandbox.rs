@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 use tempfile::TempDir;
 
@@ -103,6 +104,16 @@ impl Sandbox {
         let program = Path::new(env!("CARGO_BIN_EXE_fleet")).parent().map(Path::to_owned);
         let path = [self.path("bin")].into_iter().chain(program).chain(env::split_paths(&inherited));
         env::join_paths(path).expect("a PATH made of PATH's own parts")
+    }
+}
+
+impl Drop for Sandbox {
+    /// With FLEET_KEEP set, the world of a failed test stays, to be looked at.
+    fn drop(&mut self) {
+        if thread::panicking() && env::var_os("FLEET_KEEP").is_some() {
+            self.dir.disable_cleanup(true);
+            eprintln!("the sandbox is kept: {}", self.dir.path().display());
+        }
     }
 }
 

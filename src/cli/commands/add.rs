@@ -35,7 +35,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "DATE")]
     scheduled: Option<String>,
     /// Text under the heading
-    #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "body_file")]
     body: Option<String>,
     /// Read the text under the heading from this file, or from standard input if it is `-`
     #[arg(long, value_name = "FILE")]

@@ -14,7 +14,7 @@ pub struct DoneArgs {
     #[arg(value_parser = parse::task)]
     task: String,
     /// What came out, kept with the task
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     result: Option<String>,
     /// The token that the claim returned; fences off a late writer
     #[arg(long, value_name = "TOKEN", value_parser = parse::token)]

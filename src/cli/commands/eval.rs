@@ -16,7 +16,6 @@ use crate::{
 #[command(after_help = "Example:\n  fleet eval \"(emacs-pid)\"")]
 pub struct EvalArgs {
     /// The form
-    #[arg(allow_hyphen_values = true)]
     form: String,
 }
 

@@ -14,7 +14,7 @@ pub struct ReleaseArgs {
     #[arg(value_parser = parse::task)]
     task: String,
     /// Why it is given back
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
     /// The token that the claim returned; fences off a late writer
     #[arg(long, value_name = "TOKEN", value_parser = parse::token)]

@@ -13,7 +13,7 @@ pub struct RequeueArgs {
     #[arg(value_parser = parse::task)]
     task: String,
     /// Why it is opened again
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
 }
 

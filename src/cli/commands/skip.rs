@@ -13,7 +13,7 @@ pub struct SkipArgs {
     #[arg(value_parser = parse::task)]
     task: String,
     /// Why nobody shall do it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
 }
 

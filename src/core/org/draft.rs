@@ -53,7 +53,7 @@ impl<'s> Draft<'s> {
             Some(old) if old.end == self.heading.line.end => self.edit(old.range(), &format!("{keyword} ")),
             Some(old) => self.edit(old.range(), keyword),
             None => {
-                let at = usize::from(self.heading.level) + 1;
+                let at = self.text.bytes().take_while(|&b| b == b'*').count() + 1;
                 self.edit(at..at, &format!("{keyword} "));
             }
         }
@@ -98,40 +98,45 @@ impl<'s> Draft<'s> {
 
     /// Removes every property named `key`, and the drawer if that leaves it empty.
     pub fn remove_property(&mut self, key: &str) {
-        let Some(drawer) = self.heading.drawer.clone() else { return };
-        let (gone, kept): (Vec<Property>, Vec<Property>) =
-            drawer.entries.iter().copied().partition(|entry| entry.key.of(&self.text).eq_ignore_ascii_case(key));
-        if gone.is_empty() {
-            return;
-        }
-        if kept.is_empty() {
-            return self.edit(drawer.span.range(), "");
-        }
-        for entry in gone.iter().rev() {
-            self.edit(entry.line.range(), "");
+        // Where a drawer went, a second one below it takes its place.
+        while self.heading.property(&self.text, key).is_some() {
+            let Some(drawer) = self.heading.drawer.clone() else { return };
+            let (gone, kept): (Vec<Property>, Vec<Property>) =
+                drawer.entries.iter().copied().partition(|entry| entry.key.of(&self.text).eq_ignore_ascii_case(key));
+            if kept.is_empty() {
+                self.edit(drawer.span.range(), "");
+                continue;
+            }
+            for entry in gone.iter().rev() {
+                self.edit(entry.line.range(), "");
+            }
         }
     }
 
     /// Sets the `CLOSED:` stamp, which must be a whole stamp with brackets, or takes it away.
+    ///
+    /// Taking it away takes along what stands between it and the next planning word, as org does: left alone, such
+    /// words would cut the heading off from its property drawer.
     pub fn set_closed(&mut self, stamp: Option<&str>) {
         if self.heading.level == 0 || stamp.is_some_and(|stamp| !planning::is_stamp(stamp)) {
             return;
         }
-        let Some(planning) = self.heading.planning.clone() else {
-            if let Some(stamp) = stamp {
-                let (at, indent) = (next_line(&self.text, 0), self.metadata_indent());
-                self.insert_lines(at, &format!("{indent}CLOSED: {stamp}\n"));
+        while let Some(planning) = self.heading.planning.clone() {
+            let start = planning.line.start as usize;
+            let line = start..line_end(&self.text, start);
+            let words = planning::words(&self.text, line.clone());
+            let closed = words.iter().filter(|(word, _)| *word == Word::Closed).count();
+            match (closed, planning.closed, stamp) {
+                (0, _, None) => return,
+                (1, Some(old), Some(stamp)) => return self.edit(old.range(), stamp),
+                (_, _, Some(_)) => return self.rewrite_planning(line, &words, stamp),
+                // Where a line went, the one below may be planning now.
+                (_, _, None) => self.rewrite_planning(line, &words, None),
             }
-            return;
-        };
-        let start = planning.line.start as usize;
-        let line = start..line_end(&self.text, start);
-        let words = planning::words(&self.text, line.clone());
-        let closed = words.iter().filter(|(word, _)| *word == Word::Closed).count();
-        match (closed, planning.closed, stamp) {
-            (0, _, None) => {}
-            (1, Some(old), Some(stamp)) => self.edit(old.range(), stamp),
-            _ => self.rewrite_planning(line, &words, stamp),
+        }
+        if let Some(stamp) = stamp {
+            let (at, indent) = (next_line(&self.text, 0), self.metadata_indent());
+            self.insert_lines(at, &format!("{indent}CLOSED: {stamp}\n"));
         }
     }
 
@@ -232,10 +237,13 @@ fn is_key(key: &str) -> bool {
 
 /// `value` as it can stand in a property line.
 fn one_line(value: &str) -> String {
-    value.trim().replace(|c: char| c.is_control(), " ")
+    value.replace(|c: char| c.is_control(), " ").trim().to_owned()
 }
 
 /// A state change in org's own words: `State "DONE"       from "IN_PROGRESS" [2026-11-20 Fri 10:00]`.
 pub fn state_change(to: &str, from: &str, stamp: &str) -> String {
     format!("State {:<12} from {:<12} {stamp}", format!("\"{to}\""), format!("\"{from}\""))
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,10 @@ pub(super) fn is_silent(section: &str, heading: &Heading) -> bool {
     heading.property(section, "LOGGING") == Some("nil")
 }
 
-/// Where the next entry goes, or `None` when a line with `marker` already stands in the log.
+/// Where the next entry goes: on real drawers and lists, where `org-log-beginning` would put it. A line that only looks
+/// like the drawer's first (in a block, or never closed) misleads org into the middle of that text, but not us.
+///
+/// `None` when a line with `marker` already stands in the log.
 pub(super) fn place(section: &str, heading: &Heading, settings: &Settings, marker: &str) -> Option<Place> {
     let body = heading.body as usize;
     let Some(name) = drawer(section, heading, settings) else { return in_body(section, body, marker) };

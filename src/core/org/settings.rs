@@ -5,6 +5,7 @@
 
 use super::blocks::{self, OpenLines};
 use super::{Keywords, sections};
+use memchr::memmem;
 
 /// The settings of one board that its tasks depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,13 +100,20 @@ impl Settings {
 fn collect(text: &str) -> Vec<(Key, &str)> {
     let mut found = Vec::new();
     for section in sections(text) {
-        // Most sections hold no setting at all; only those that may are looked at line by line.
-        if !blocks::lines(section, 0).any(|line| setting(&section[line]).is_some()) {
+        // Most sections hold no setting at all; only those that may are read line by line.
+        if !memmem::find_iter(section.as_bytes(), b"#+").any(|at| setting(line_at(section, at)).is_some()) {
             continue;
         }
         found.extend(OpenLines::new(section, 0).filter_map(|line| setting(&section[line])));
     }
     found
+}
+
+/// The line from `at` on, or nothing where more than blanks precede it.
+fn line_at(section: &str, at: usize) -> &str {
+    let before = section[..at].trim_end_matches(blocks::is_blank);
+    let first = before.is_empty() || before.ends_with('\n');
+    if first { &section[at..blocks::line_end(section, at)] } else { "" }
 }
 
 /// The key and value of a setting line.
@@ -142,5 +150,56 @@ fn without_key(word: &str) -> &str {
     match word.split_once('(') {
         Some((name, rest)) if rest.ends_with(')') => name,
         _ => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_come_from_all_lines_without_their_keys() {
+        let text = "* a\n#+todo: A(a@/!) B | C(c!)\n* b\n  #+SEQ_TODO: D E\n#+TYP_TODO: F |\n";
+        let settings = Settings::read(text);
+        assert_eq!(settings.keywords.todo, ["F", "A", "B", "D"]);
+        assert_eq!(settings.keywords.done, ["C", "E"]);
+        assert!(settings.declared_keywords);
+    }
+
+    #[test]
+    fn a_board_without_keywords_has_those_of_the_fleet() {
+        for text in ["", "* TODO x\n", "#+TODO:\n", "#+begin_src org\n#+TODO: A | B\n#+end_src\n"] {
+            let settings = Settings::read(text);
+            assert_eq!((settings.keywords, settings.declared_keywords), (Keywords::fleet(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_headline_cuts_a_block_open() {
+        let settings = Settings::read("#+begin_src org\n#+TODO: A | B\n* x\n#+end_src\n");
+        assert_eq!(settings.keywords.done, ["B"]);
+    }
+
+    #[test]
+    fn start_up_options_decide_what_is_logged() {
+        let read = |text| {
+            let settings = Settings::read(text);
+            (settings.log_drawer.is_some(), settings.log_done)
+        };
+        assert_eq!(read(""), (true, true));
+        assert_eq!(read("#+STARTUP: overview NoLogDrawer nologdone\n"), (false, false));
+        assert_eq!(read("#+STARTUP: nologdrawer\n#+startup: logdrawer lognotedone\n"), (true, true));
+    }
+
+    #[test]
+    fn lines_that_can_change_the_settings_are_known() {
+        for line in
+            ["#+TODO: A | B", "\t#+filetags: x", "#+STARTUP: logdone", "#+BEGIN_SRC sh", "#+end_example", "\\begin{x}"]
+        {
+            assert!(Settings::is_setting_line(line), "{line}");
+        }
+        for line in ["", "* TODO x", "#+TITLE: x", "# #+TODO: A", "#+begin_quote", "x #+TODO: A | B", "#+TODO A"] {
+            assert!(!Settings::is_setting_line(line), "{line}");
+        }
     }
 }

@@ -16,7 +16,13 @@ pub const MESSAGES_TITLE: &str = "Messages";
 ///
 /// `section` is the heading with what follows it. A field that no longer holds what the event found there was changed by
 /// the person since: it is left alone (R10).
-pub fn to_heading(section: &str, settings: &Settings, number: u64, token: Option<&str>, event: &Event) -> Vec<TextEdit> {
+pub fn to_heading(
+    section: &str,
+    settings: &Settings,
+    number: u64,
+    token: Option<&str>,
+    event: &Event,
+) -> Vec<TextEdit> {
     let mut draft = Draft::new(section, settings);
     let shown = draft.heading().keyword.map(|span| span.of(draft.text()).to_owned()).unwrap_or_default();
     if let Some((from, to)) = event.change.transition()

@@ -108,7 +108,9 @@ impl Section {
 
     /// Whether org hides the heading from task lists.
     pub fn is_hidden(&self) -> bool {
-        self.heading.as_ref().is_some_and(|heading| heading.commented || heading.own_tags(&self.text).any(|t| t == "ARCHIVE"))
+        self.heading
+            .as_ref()
+            .is_some_and(|heading| heading.commented || heading.own_tags(&self.text).any(|t| t == "ARCHIVE"))
     }
 
     fn has_settings(&self) -> bool {
@@ -168,12 +170,16 @@ impl Board {
 
     /// The line number of section `at`, from 1.
     pub fn line_of(&self, at: usize) -> u64 {
-        1 + self.sections[..at].iter().map(|s| memchr::memchr_iter(b'\n', s.text.as_bytes()).count() as u64).sum::<u64>()
+        1 + self.sections[..at]
+            .iter()
+            .map(|s| memchr::memchr_iter(b'\n', s.text.as_bytes()).count() as u64)
+            .sum::<u64>()
     }
 
     /// The parent headings of section `at`, nearest first.
     pub fn ancestors(&self, at: usize) -> impl Iterator<Item = &Section> {
-        let up = |&at: &usize| self.parents.get(at).filter(|&&parent| parent != u32::MAX).map(|&parent| parent as usize);
+        let up =
+            |&at: &usize| self.parents.get(at).filter(|&&parent| parent != u32::MAX).map(|&parent| parent as usize);
         std::iter::successors(up(&at), move |at| up(at)).take(DEPTH_MAX).map(|at| &self.sections[at])
     }
 
@@ -222,7 +228,8 @@ impl Board {
         }
         let tasks: Vec<usize> =
             named.iter().map(|&at| at as usize).filter(|&at| self.sections[at].state.is_some()).collect();
-        let tiers: [&dyn Fn(&Section) -> bool; 2] = [&|s| s.id() == Some(name), &|s| s.property("CUSTOM_ID") == Some(name)];
+        let tiers: [&dyn Fn(&Section) -> bool; 2] =
+            [&|s| s.id() == Some(name), &|s| s.property("CUSTOM_ID") == Some(name)];
         for tier in tiers {
             let of_tier: Vec<usize> = tasks.iter().copied().filter(|&at| tier(&self.sections[at])).collect();
             if !of_tier.is_empty() {
@@ -470,7 +477,9 @@ fn one(found: Vec<usize>) -> Result<usize, Unresolved> {
 /// The words of the `#+FLEET_AGENTS:` lines of `preamble`.
 fn agents_in(preamble: &str) -> Vec<String> {
     const KEY: &str = "#+FLEET_AGENTS:";
-    let value = |line: &str| line.get(..KEY.len()).filter(|key| key.eq_ignore_ascii_case(KEY)).map(|_| line[KEY.len()..].to_owned());
+    let value = |line: &str| {
+        line.get(..KEY.len()).filter(|key| key.eq_ignore_ascii_case(KEY)).map(|_| line[KEY.len()..].to_owned())
+    };
     let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     preamble.lines().filter_map(value).flat_map(words).collect()
 }

@@ -196,11 +196,16 @@ impl Refusal {
             Refusal::CancelledByHand(_) => "stop working on it, or claim it again if it is ready".into(),
             Refusal::NothingReady(_) => "try again later; `fleet list` shows what there is".into(),
             Refusal::Held { task, .. } => format!("claim another one, or see `fleet show {}`", shell_word(task)),
-            Refusal::HeldByYou { task, .. } => format!("`fleet claim {} --resume` returns the running claim", shell_word(task)),
-            Refusal::WrongState { task, .. } => format!("see `fleet show {}`; `requeue` opens a closed task again", shell_word(task)),
+            Refusal::HeldByYou { task, .. } => {
+                format!("`fleet claim {} --resume` returns the running claim", shell_word(task))
+            }
+            Refusal::WrongState { task, .. } => {
+                format!("see `fleet show {}`; `requeue` opens a closed task again", shell_word(task))
+            }
             Refusal::NotReady { why: Unready::BeingEdited, .. } => "try again in some seconds".into(),
             Refusal::NotReady { why: Unready::NotAssigned(_), .. } => {
-                "if those tags are not agents, name the agents in a line `#+FLEET_AGENTS:` at the top of the board".into()
+                "if those tags are not agents, name the agents in a line `#+FLEET_AGENTS:` at the top of the board"
+                    .into()
             }
             Refusal::StaleToken { .. } => "the task was claimed again since; stop working on it".into(),
             Refusal::NotHolder { .. } => "claim the task first".into(),
@@ -270,7 +275,11 @@ pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &No
     let task = find(model, name)?;
     if let Some(holder) = task.holder() {
         let (task, holder) = (name.to_owned(), holder.clone());
-        return Err(if holder == *agent { Refusal::HeldByYou { task, holder } } else { Refusal::Held { task, holder } });
+        return Err(if holder == *agent {
+            Refusal::HeldByYou { task, holder }
+        } else {
+            Refusal::Held { task, holder }
+        });
     }
     match ready::unready_for(model, &task, agent, now) {
         None => claimed(model, &task, fresh),
@@ -280,7 +289,13 @@ pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &No
 }
 
 /// Claims the best task that is ready for `agent`.
-pub fn claim_next(model: &Model, agent: &AgentName, tags: &[String], fresh: &str, now: &Now) -> Result<Decided, Refusal> {
+pub fn claim_next(
+    model: &Model,
+    agent: &AgentName,
+    tags: &[String],
+    fresh: &str,
+    now: &Now,
+) -> Result<Decided, Refusal> {
     running(model)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
     claimed(model, &task, fresh)
@@ -382,7 +397,13 @@ pub fn note(
 }
 
 /// PENDING → SKIPPED; from IN_PROGRESS only by the holder.
-pub fn skip(model: &Model, agent: &AgentName, name: &str, reason: Option<&str>, fresh: &str) -> Result<Decided, Refusal> {
+pub fn skip(
+    model: &Model,
+    agent: &AgentName,
+    name: &str,
+    reason: Option<&str>,
+    fresh: &str,
+) -> Result<Decided, Refusal> {
     running(model)?;
     let task = find(model, name)?;
     if let Some(holder) = task.holder().filter(|holder| *holder != agent) {
@@ -457,7 +478,8 @@ pub fn add(model: &Model, new: &NewTask<'_>, fresh: &str) -> Result<Decided, Ref
     heading.push('\n');
     let planned = [("DEADLINE", new.deadline), ("SCHEDULED", new.scheduled)];
     let planned = planned.into_iter().filter_map(|(key, date)| date.map(|date| (key, date)));
-    let planned = planned.map(|(key, date)| Ok(format!("{key}: {}", active(date)?))).collect::<Result<Vec<_>, Refusal>>()?;
+    let planned =
+        planned.map(|(key, date)| Ok(format!("{key}: {}", active(date)?))).collect::<Result<Vec<_>, Refusal>>()?;
     if !planned.is_empty() {
         heading.push_str(&planned.join(" "));
         heading.push('\n');
@@ -500,7 +522,8 @@ fn checked_id(model: &Model, id: &str) -> Result<String, Refusal> {
 /// A date as an active time stamp.
 fn active(date: &str) -> Result<String, Refusal> {
     let wrapped = format!("<{}>", date.trim().trim_start_matches('<').trim_end_matches('>'));
-    let time = org::timestamp::parse(&wrapped).ok_or_else(|| bad("date", format!("`{date}` is not like 2026-04-15 or 2026-04-15 10:00")))?;
+    let time = org::timestamp::parse(&wrapped)
+        .ok_or_else(|| bad("date", format!("`{date}` is not like 2026-04-15 or 2026-04-15 10:00")))?;
     let format = if time.has_time { "<%Y-%m-%d %a %H:%M>" } else { "<%Y-%m-%d %a>" };
     Ok(time.at.strftime(format).to_string())
 }

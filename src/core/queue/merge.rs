@@ -77,7 +77,9 @@ fn merge_present<'m>(
         Side::Journal => merged.restore.push(task.into()),
         Side::StaleCopy => {
             merged.restore.push(task.into());
-            merged.notices.push(format!("`{task}` on the board was an old copy: the journal's state {} holds", record.keyword));
+            merged
+                .notices
+                .push(format!("`{task}` on the board was an old copy: the journal's state {} holds", record.keyword));
         }
         Side::Person => {
             let keywords = &model.board.settings().keywords;

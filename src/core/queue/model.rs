@@ -167,7 +167,16 @@ impl Model {
             let keyword = record.map_or_else(|| missing.section.keyword().unwrap_or_default(), |r| r.keyword.as_str());
             let state = State::of(keyword, &self.board.settings().keywords);
             let id = Some(id.as_str());
-            return Ok(Task { at: None, section: &missing.section, id, record, state, keyword, is_held: false, is_copy: false });
+            return Ok(Task {
+                at: None,
+                section: &missing.section,
+                id,
+                record,
+                state,
+                keyword,
+                is_held: false,
+                is_copy: false,
+            });
         }
         match self.ledger.record(name).and_then(|record| record.gone) {
             Some(gone) => Err(Lookup::Gone(gone)),

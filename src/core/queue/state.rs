@@ -46,7 +46,11 @@ impl State {
     ///
     /// Panics for the two states that Fleet never writes.
     pub fn keyword(self) -> &'static str {
-        WRITTEN.iter().find(|(state, _)| *state == self).map(|(_, word)| *word).expect("Fleet writes only its own states")
+        WRITTEN
+            .iter()
+            .find(|(state, _)| *state == self)
+            .map(|(_, word)| *word)
+            .expect("Fleet writes only its own states")
     }
 
     /// The name in JSON.

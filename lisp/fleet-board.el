@@ -1,0 +1,537 @@
+;;; fleet-board.el --- The served board and its buffer  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 The Fleet authors
+
+;; Author: The Fleet authors
+;; Keywords: tools, outlines
+
+;; This file is part of Fleet.
+
+;; Fleet is free software: you can redistribute it and/or modify it
+;; under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; Fleet is distributed in the hope that it will be useful, but WITHOUT
+;; ANY WARRANTY; without even the implied warranty of MERCHANTABILITY
+;; or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU General Public
+;; License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with Fleet.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; `fleet-serve' makes this Emacs the owner of a board.  From then on
+;; requests, whether from Lisp, from emacsclient or from the module's socket, are
+;; taken on the main thread by one function, `fleet-board--process': look at
+;; what the person changed, decide, make it durable, edit the buffer,
+;; answer.  Nothing in it waits for anything but the disk.
+;;
+;; Edits go into the buffer only between the person's commands (R14).
+
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'org)
+(require 'fleet-module)
+(require 'fleet-watch)
+(require 'fleet-edit)
+(require 'fleet-save)
+
+(declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
+(declare-function fleet--mod-close "ext:fleet-module.so" ())
+(declare-function fleet--mod-is-open "ext:fleet-module.so" ())
+(declare-function fleet--mod-submit "ext:fleet-module.so" (request))
+(declare-function fleet--mod-decide "ext:fleet-module.so" ())
+(declare-function fleet--mod-answer "ext:fleet-module.so" ())
+(declare-function fleet--mod-take-reply "ext:fleet-module.so" (ticket))
+(declare-function fleet--mod-next-edit "ext:fleet-module.so" ())
+(declare-function fleet--mod-confirm "ext:fleet-module.so" ())
+(declare-function fleet--mod-pending "ext:fleet-module.so" ())
+(declare-function fleet--mod-replaced "ext:fleet-module.so" (text))
+(declare-function fleet--mod-settle "ext:fleet-module.so" (all))
+(declare-function fleet--mod-adopt-file "ext:fleet-module.so" ())
+(declare-function fleet--mod-notice "ext:fleet-module.so" (text))
+(declare-function fleet--mod-resolve "ext:fleet-module.so" ())
+(declare-function fleet--mod-char-count "ext:fleet-module.so" ())
+(declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
+(declare-function fleet-mode "fleet-mode" (&optional arg))
+
+(defvar fleet-mode)
+(defvar fleet-mode-line)
+
+(defconst fleet-board-apply-seconds 0.05
+  "How long edits may go into the buffer at a stretch (R14).
+What is left follows as soon as Emacs has looked for input.")
+
+(defconst fleet-board-stale-tries 3
+  "How often an edit is planned anew when the text was not as expected.")
+
+(defconst fleet-board-socket-bytes 107
+  "Longest name of a Unix socket, in bytes (R22; sun_path of unix(7)).")
+
+(defvar fleet-board-replaced-hook nil
+  "Hook run after the text of the board was replaced as a whole.")
+
+(defvar fleet-board--path nil "The real name of the served board's file.")
+(defvar fleet-board--pipe nil "The pipe process that the module rings.")
+(defvar fleet-board--timer nil "The timer that looks after the board every second.")
+(defvar fleet-board--soon nil "The timer that will process what waits.")
+(defvar fleet-board--busy nil "Non-nil while requests are processed.")
+
+;;;; Requests
+
+(defun fleet-call (agent call &optional id)
+  "Carry out CALL for AGENT and return the reply as a plist.
+CALL is a plist such as (:verb \"claim\" :task \"TASK-001\"); PROTOCOL.md
+lists them.  ID names the request, so that a repeat is recognised.  A
+refusal is signalled as one of the children of `fleet-error'."
+  (let ((reply (fleet-board--parse
+                (fleet-request-json (fleet-board--request agent call id)))))
+    (unless (plist-get reply :ok)
+      (fleet-board--signal (plist-get reply :error)))
+    reply))
+
+(defun fleet-request-json (request)
+  "Carry out the JSON REQUEST and return the reply as JSON."
+  (unless (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open))
+    (signal 'fleet-unreachable
+            '("no board is served in this Emacs" :reason "no-board" :hint "M-x fleet-serve")))
+  (when fleet-board--busy
+    ;; A change hook of somebody else's calls us in the middle of an edit.
+    (signal 'fleet-error '("the board is just being edited" :reason "busy"
+                           :hint "call it from a timer instead")))
+  (let ((ticket (fleet--mod-submit request)))
+    ;; A person's own command may edit at once; inside a prompt nothing may.
+    (fleet-board--process (zerop (recursion-depth)))
+    (fleet--mod-take-reply ticket)))
+
+(defun fleet-board--request (agent call id)
+  "Return the JSON of CALL for AGENT under ID."
+  (let ((call (cl-loop for (key value) on call by #'cddr
+                       when value
+                       nconc (list key (if (consp value) (vconcat value) value)))))
+    (decode-coding-string
+     (json-serialize `(:v 1 :id ,(or id (fleet-board--fresh-id))
+                          ,@(and agent `(:agent ,agent)) :call ,call))
+     'utf-8)))
+
+(defvar fleet-board--count 0 "Requests made so far.")
+
+(defun fleet-board--fresh-id ()
+  "Return an id that no other request has."
+  (cl-incf fleet-board--count)
+  (substring (secure-hash 'sha256 (format "%s %s %s %s %s" (emacs-pid) (float-time)
+                                          fleet-board--count (random) (user-uid)))
+             0 32))
+
+(defun fleet-board--parse (json)
+  "Return the JSON text as plists and lists."
+  (json-parse-string json :object-type 'plist :array-type 'list
+                     :null-object nil :false-object nil))
+
+(defun fleet-board--signal (failure)
+  "Signal the error of a reply, the plist FAILURE."
+  (let ((symbol (pcase (plist-get failure :code)
+                  ("usage" 'fleet-usage-error)
+                  ("not-found" 'fleet-not-found)
+                  ("conflict" 'fleet-conflict)
+                  ("halt" 'fleet-halted)
+                  ("unreachable" 'fleet-unreachable)
+                  ("denied" 'fleet-denied)
+                  ("corrupt" 'fleet-corrupt)
+                  ("config" 'fleet-config-error)
+                  (_ 'fleet-error))))
+    (signal symbol (cons (plist-get failure :message) failure))))
+
+;;;; The one loop
+
+(defmacro fleet-board--quietly (&rest body)
+  "Run BODY so that nothing in it prompts, debugs, or is broken off.
+An error is kept for `fleet-status' and BODY's value is nil then."
+  (declare (indent 0) (debug t))
+  `(let ((inhibit-quit t)
+         (inhibit-interaction t)
+         (debug-on-error nil)
+         (debug-on-quit nil)
+         (debug-on-signal nil)
+         (signal-hook-function nil)
+         (inhibit-message t))
+     (condition-case error
+         (progn ,@body)
+       ((error quit) (fleet-board--trouble error) nil))))
+
+(defun fleet-board--trouble (error)
+  "Keep ERROR, a condition, for `fleet-status'."
+  (let ((panic (and (fboundp 'fleet--mod-last-panic) (fleet--mod-last-panic))))
+    (ignore-errors
+      (fleet--mod-notice (concat (error-message-string error) (and panic ": ") panic)))))
+
+(defun fleet-board--process (&optional now)
+  "Take every request that waits.
+Edits go into the buffer if no person is busy in it, or with NOW anyway."
+  (unless fleet-board--busy
+    (let ((fleet-board--busy t))
+      (fleet-board--quietly
+        (fleet-board--look)
+        (fleet--mod-decide)
+        (when (or now (not (fleet-edit-person-busy-p)))
+          (fleet-board--apply)))
+      (fleet-board--quietly
+        (fleet--mod-answer)
+        (fleet-board--afterwards)))))
+
+(defun fleet-board--look ()
+  "Make sure that the engine knows the text that the person sees."
+  (fleet-board--ensure-buffer)
+  (fleet-watch-arm)
+  (fleet-board--follow-file)
+  (fleet-watch-sync))
+
+(defun fleet-board--apply ()
+  "Put what was decided into the buffer, for a limited time."
+  (let ((deadline (+ (float-time) fleet-board-apply-seconds))
+        (tries 0)
+        edit)
+    (unless (fleet-watch-changed-p)
+      (while (and (< tries fleet-board-stale-tries)
+                  (setq edit (fleet--mod-next-edit)))
+        (if (eq t (fleet-edit-apply fleet-watch--buffer
+                                    (aref edit 0) (aref edit 1) (aref edit 2)))
+            (progn
+              (fleet--mod-confirm)
+              (fleet-board--settled-p))
+          (cl-incf tries)
+          (fleet-watch-sync-all))
+        (when (> (float-time) deadline)
+          (setq tries fleet-board-stale-tries))))))
+
+(defun fleet-board--settled-p ()
+  "After an edit of ours, note that the engine knows the buffer's text.
+If a change hook of somebody else's changed more, read everything again."
+  (with-current-buffer fleet-watch--buffer
+    (if (= (fleet--mod-char-count) (buffer-size))
+        (fleet-watch-settled)
+      (fleet-watch-sync-all))))
+
+(defun fleet-board--afterwards ()
+  "Plan what is still to be done: edits, a save."
+  (when (buffer-modified-p fleet-watch--buffer)
+    (fleet-save-soon))
+  (when (> (fleet--mod-pending) 0)
+    (fleet-board--process-soon)))
+
+(defun fleet-board--process-soon ()
+  "Process what waits as soon as no command is running."
+  (unless (timerp fleet-board--soon)
+    (setq fleet-board--soon
+          (run-at-time 0 nil (lambda ()
+                               (setq fleet-board--soon nil)
+                               (unless (fleet-edit-person-busy-p)
+                                 (fleet-board--process)))))))
+
+(defun fleet-board--rung (_process _bytes)
+  "The module has requests from its socket."
+  (fleet-board--process))
+
+;;;; Looking after the board
+
+(defun fleet-board--every-second ()
+  "See unreported edits, settle those that rest, apply what waits (R11, R13)."
+  (unless fleet-board--busy
+    (fleet-board--process)
+    (unless (fleet-edit-person-busy-p)
+      (fleet-board--quietly
+        (let ((trouble (fleet--mod-settle nil)))
+          (when (stringp trouble)
+            (fleet--mod-notice trouble)))
+        (when (> (fleet--mod-pending) 0)
+          (fleet-board--process))))))
+
+(defun fleet-board--post-command ()
+  "After a command that changed the board, let the engine know."
+  (when (and (not fleet-board--busy) (fleet-watch-changed-p))
+    (let ((fleet-board--busy t))
+      (fleet-board--quietly
+        (fleet-watch-arm)
+        (fleet-watch-sync))))
+  (when (and fleet-watch--buffer (not fleet-board--busy)
+             (> (fleet--mod-pending) 0))
+    (fleet-board--process-soon)))
+
+(defun fleet-board--follow-file ()
+  "Read the file again if it was changed on disk and the person changed nothing."
+  (with-current-buffer fleet-watch--buffer
+    (when (and (not fleet-watch--person-dirty)
+               (not (fleet-save-file-missing))
+               (not (verify-visited-file-modtime (current-buffer))))
+      (let ((inhibit-read-only t))
+        (revert-buffer t t t)))))
+
+(defun fleet-board--reverted ()
+  "The text was replaced by the file's (in `after-revert-hook')."
+  (when (and (fleet-watch--board-p) (eq (current-buffer) fleet-watch--buffer))
+    (fleet-board--text-replaced)
+    (unless fleet-board--busy
+      (fleet-board--process-soon))))
+
+(defun fleet-board--text-replaced ()
+  "Hold the new text of the board against the journal (R19)."
+  (let ((trouble (or (fleet--mod-adopt-file)
+                     (fleet--mod-replaced
+                      (with-current-buffer fleet-watch--buffer
+                        (save-restriction
+                          (widen)
+                          (buffer-substring-no-properties (point-min) (point-max))))))))
+    (fleet-watch-settled)
+    (setq fleet-watch--person-dirty nil)
+    (when trouble
+      (fleet--mod-notice trouble))
+    (run-hooks 'fleet-board-replaced-hook)))
+
+;;;; The buffer
+
+(defun fleet-board-buffer ()
+  "Return the base buffer of the served board, or nil."
+  (and (buffer-live-p fleet-watch--buffer) fleet-watch--buffer))
+
+(defun fleet-board-person-dirty-p ()
+  "Return non-nil if the board has edits of a person that are not saved."
+  (and (fleet-board-buffer)
+       fleet-watch--person-dirty
+       (buffer-modified-p fleet-watch--buffer)))
+
+(defun fleet-board--ensure-buffer ()
+  "See to it that a buffer shows the board, and that it is still the board's.
+A buffer that was killed is made again; one that was saved under another
+name is let go (R18)."
+  (when (and (fleet-board-buffer)
+             (not (equal fleet-board--path
+                         (with-current-buffer fleet-watch--buffer
+                           (and buffer-file-name (file-truename buffer-file-name))))))
+    (fleet-board--detach))
+  (unless (fleet-board-buffer)
+    (fleet-board--attach (fleet-board--visit fleet-board--path))
+    (fleet-board--text-replaced))
+  (with-current-buffer fleet-watch--buffer
+    (unless (bound-and-true-p fleet-mode)
+      (fleet-board--furnish))))
+
+(defun fleet-board--visit (file)
+  "Return a buffer that visits FILE, without running code from it or asking."
+  (let ((enable-local-variables :safe)
+        (enable-local-eval nil)
+        (enable-dir-local-variables nil)
+        (large-file-warning-threshold nil)
+        (vc-follow-symlinks t)
+        (org-inhibit-startup-visibility-stuff t)
+        (inhibit-message t))
+    (find-file-noselect file t)))
+
+(defun fleet-board--attach (buffer)
+  "Make BUFFER the one that shows the board."
+  (setq fleet-watch--buffer buffer
+        fleet-watch--same nil
+        fleet-watch--person-dirty (buffer-modified-p buffer))
+  (with-current-buffer buffer
+    (setq fleet-watch--tick (fleet-watch--tick-now))
+    (fleet-board--furnish)))
+
+(defun fleet-board--furnish ()
+  "Give the current buffer what a board needs and a change of mode takes away."
+  (unless (derived-mode-p 'org-mode)
+    (org-mode))
+  (add-hook 'write-file-functions #'fleet-save--by-person nil t)
+  (fleet-board--default-keywords)
+  (fleet-mode 1))
+
+(defun fleet-board--default-keywords ()
+  "On a board without keyword line, let Org know the fleet's keywords."
+  (let ((case-fold-search t))
+    (unless (org-with-wide-buffer
+             (goto-char (point-min))
+             (re-search-forward "^[ \t]*#\\+\\(?:seq_\\|typ_\\)?todo:" nil t))
+      ;; Org reads the default value, not the buffer's.
+      (let ((users (default-value 'org-todo-keywords)))
+        (unwind-protect
+            (progn
+              (setq-default org-todo-keywords
+                            '((sequence "PENDING(p)" "IN_PROGRESS(i)"
+                                        "|" "DONE(d)" "FAILED(f)" "SKIPPED(s)")))
+              (org-set-regexps-and-options))
+          (setq-default org-todo-keywords users)))
+      (org-set-font-lock-defaults)
+      (font-lock-flush))))
+
+(defun fleet-board--detach ()
+  "Let the board's buffer be an ordinary one."
+  (when (fleet-board-buffer)
+    (with-current-buffer fleet-watch--buffer
+      (remove-hook 'write-file-functions #'fleet-save--by-person t)
+      (when (bound-and-true-p fleet-mode)
+        (fleet-mode -1))))
+  (setq fleet-watch--buffer nil
+        fleet-watch--same nil
+        fleet-watch--person-dirty nil))
+
+(defun fleet-board--killed ()
+  "The board's buffer is being killed: its unsaved text goes with it (R18)."
+  (when (eq (current-buffer) fleet-watch--buffer)
+    (fleet-board--detach)
+    (fleet-board--process-soon)))
+
+;;;; Serving
+
+(defun fleet-serve (file)
+  "Serve the board FILE in this Emacs: agents work on its buffer from now on.
+Return a plist with `:path' and `:socket'.  Serving the same board again
+is harmless; a second board is refused."
+  (interactive (list (read-file-name "Serve board: " nil nil t nil
+                                     (lambda (name) (string-suffix-p ".org" name)))))
+  (fleet-module-load)
+  (let ((file (fleet-board--checked-name file)))
+    (if (and (fleet--mod-is-open) (equal (file-truename file) fleet-board--path))
+        (list :path fleet-board--path)
+      (fleet-board--open file))))
+
+(defun fleet-board--checked-name (file)
+  "Return the absolute name of the board FILE; refuse what cannot be one."
+  (let ((file (expand-file-name file)))
+    (when (file-remote-p file)
+      (signal 'fleet-config-error
+              (list (format "%s is a remote file" file)
+                    :hint "serve it in an Emacs on its own host")))
+    file))
+
+(defun fleet-board--open (file)
+  "Take FILE over and show it."
+  (let* ((path (file-truename file))
+         (pipe (fleet-board--make-pipe))
+         (rescued (fleet-board--keep-auto-save path))
+         (reply (fleet-board--parse
+                 (fleet--mod-open path (fleet-board--socket path) pipe))))
+    (unless (plist-get reply :ok)
+      (delete-process pipe)
+      (fleet-board--signal (plist-get reply :error)))
+    (setq fleet-board--pipe pipe
+          fleet-board--path path
+          fleet-save--file path)
+    (condition-case error
+        (progn
+          (fleet-board--attach (fleet-board--visit path))
+          (fleet-board--arm)
+          (when rescued
+            (fleet--mod-notice
+             (format "an auto-save file was newer than the board; it is kept as %s: M-x fleet-rescue"
+                     rescued)))
+          (setq fleet-watch--same '(0 . 0))
+          (fleet-board--process))
+      ((error quit)
+       (fleet-unserve)
+       (signal (car error) (cdr error))))
+    (list :path path :socket (plist-get reply :socket))))
+
+(defun fleet-board--make-pipe ()
+  "Return the pipe process through which the module's threads wake Emacs."
+  ;; Adaptive buffering would delay each wake-up by up to 20 ms.
+  (let ((process-adaptive-read-buffering nil))
+    (make-pipe-process :name "fleet" :buffer nil :noquery t
+                       :coding 'no-conversion :filter #'fleet-board--rung)))
+
+(defun fleet-board--state-directory (path)
+  "Return the directory of the journal of the board PATH."
+  (expand-file-name (concat ".fleet/" (file-name-nondirectory path) "/")
+                    (file-name-directory path)))
+
+(defun fleet-board--socket (path)
+  "Return where to listen for the board PATH: beside its journal if that fits.
+Clients find it through the owner file."
+  (let ((near (expand-file-name "socket" (fleet-board--state-directory path))))
+    (if (<= (string-bytes near) fleet-board-socket-bytes)
+        near
+      (let ((runtime (getenv "XDG_RUNTIME_DIR")))
+        (expand-file-name
+         (format "%s.socket" (substring (secure-hash 'sha256 path) 0 16))
+         (if (and runtime (not (string-empty-p runtime)))
+             (expand-file-name "fleet" runtime)
+           (format "/tmp/fleet-%d" (user-uid))))))))
+
+(defun fleet-board--arm ()
+  "Start looking after the board."
+  (fleet-watch-arm)
+  (add-hook 'post-command-hook #'fleet-board--post-command)
+  (add-hook 'after-revert-hook #'fleet-board--reverted)
+  (add-hook 'kill-buffer-hook #'fleet-board--killed)
+  (add-hook 'kill-emacs-hook #'fleet-unserve)
+  (setq fleet-board--timer (run-with-timer 1 1 #'fleet-board--every-second)))
+
+(defun fleet-unserve ()
+  "Give the board back: nothing of Fleet is left in this Emacs.
+The board is saved unless it has unsaved edits of a person.  Return
+non-nil if a board was served."
+  (interactive)
+  (fleet-watch-disarm)
+  (remove-hook 'post-command-hook #'fleet-board--post-command)
+  (remove-hook 'after-revert-hook #'fleet-board--reverted)
+  (remove-hook 'kill-buffer-hook #'fleet-board--killed)
+  (remove-hook 'kill-emacs-hook #'fleet-unserve)
+  (dolist (timer (list fleet-board--timer fleet-board--soon))
+    (when (timerp timer)
+      (cancel-timer timer)))
+  (fleet-save-cancel)
+  (when (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open))
+    (when (fleet-board-buffer)
+      (fleet-board--quietly
+        (fleet-watch-sync)
+        (fleet-board--apply)
+        (fleet-save-now)))
+    (fleet--mod-close))
+  (when (process-live-p fleet-board--pipe)
+    (delete-process fleet-board--pipe))
+  (fleet-board--detach)
+  (prog1 (and fleet-board--path t)
+    (setq fleet-board--pipe nil fleet-board--timer nil fleet-board--soon nil
+          fleet-board--path nil fleet-save--file nil)))
+
+;;;; What only a person can say
+
+(defun fleet-resolve ()
+  "Accept the board's text as it is, after it undid much work at once.
+Return non-nil if there was such a conflict."
+  (interactive)
+  (let ((result (fleet--mod-resolve)))
+    (when (stringp result)
+      (signal 'fleet-error (list result)))
+    (fleet-board--process (zerop (recursion-depth)))
+    (when (called-interactively-p 'interactive)
+      (message (if result "The board is accepted as it is" "There is no conflict")))
+    result))
+
+(defun fleet-board--keep-auto-save (path)
+  "Copy an auto-save file newer than the board PATH aside; return its copy.
+It may hold what a person typed before a crash (R12)."
+  (let* ((auto-save (with-temp-buffer
+                      (let ((buffer-file-name path))
+                        (make-auto-save-file-name))))
+         (copy (expand-file-name (format-time-string "rescue-%Y%m%dT%H%M%S.org")
+                                 (fleet-board--state-directory path))))
+    (when (and (file-exists-p auto-save) (file-newer-than-file-p auto-save path))
+      (make-directory (file-name-directory copy) t)
+      (set-file-modes (file-name-directory copy) #o700)
+      (copy-file auto-save copy t)
+      copy)))
+
+(defun fleet-rescue ()
+  "Show how the newest text that was rescued from a crash differs from the board."
+  (interactive)
+  (let ((copies (and fleet-board--path
+                     (directory-files (fleet-board--state-directory fleet-board--path)
+                                      t "\\`rescue-.*\\.org\\'"))))
+    (unless copies
+      (user-error "Nothing was rescued"))
+    (diff fleet-board--path (car (last copies)) nil t)))
+
+(provide 'fleet-board)
+;;; fleet-board.el ends here

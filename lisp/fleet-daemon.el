@@ -1,0 +1,62 @@
+;;; fleet-daemon.el --- Start and stop of a private daemon  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 The Fleet authors
+
+;; Author: The Fleet authors
+;; Keywords: tools, outlines
+
+;; This file is part of Fleet.
+
+;; Fleet is free software: you can redistribute it and/or modify it
+;; under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; Fleet is distributed in the hope that it will be useful, but WITHOUT
+;; ANY WARRANTY; without even the implied warranty of MERCHANTABILITY
+;; or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU General Public
+;; License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with Fleet.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; What `fleet daemon start' and `fleet daemon stop' call in the Emacs that
+;; they run.
+
+
+;;; Code:
+
+(require 'fleet-board)
+
+(defvar debug-on-event)
+
+;;;###autoload
+(defun fleet-daemon-start ()
+  "Serve the board that the environment variable DISPATCH_FILE names.
+Return its file name.  For an Emacs that runs for nothing else: signals
+that would open a debugger nobody can see are switched off."
+  (let ((board (getenv "DISPATCH_FILE")))
+    (unless (and board (not (string-empty-p board)))
+      (signal 'fleet-config-error
+              '("DISPATCH_FILE is not set" :hint "set it to the board's file name")))
+    (setq debug-on-error nil
+          debug-on-event nil)
+    (plist-get (fleet-serve board) :path)))
+
+;;;###autoload
+(defun fleet-daemon-stop ()
+  "Save the board, give it back and end this Emacs.
+Refuse while the board has edits of a person that are not saved."
+  (when (fleet-board-person-dirty-p)
+    (signal 'fleet-conflict
+            '("the board has unsaved edits of a person"
+              :reason "unsaved-edits" :hint "save or revert the board in Emacs first")))
+  (fleet-unserve)
+  ;; After the reply to this request has gone out.
+  (run-at-time 0 nil #'kill-emacs)
+  t)
+
+(provide 'fleet-daemon)
+;;; fleet-daemon.el ends here

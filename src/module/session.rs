@@ -1,0 +1,240 @@
+//! The one open board of this Emacs: engine, socket, and the requests that wait for the main thread.
+
+use super::refused;
+use crate::{
+    adapters::{
+        clock,
+        owner::{OWNER_VERSION, OwnerInfo, OwnerKind},
+        socket::{self, ReplyHandle, Server, SocketServer},
+    },
+    core::{
+        code::Code,
+        queue::{
+            board::Window,
+            event::{Auth, Via},
+        },
+        time::Now,
+    },
+    engine::{Answer, Ask, Caller, Engine, Saved, log::chain, offline::open_failure, wire::Failure},
+};
+use serde_json::json;
+use std::{
+    collections::{HashMap, VecDeque},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// How many requests may wait for the main thread; further ones are refused.
+const INBOX_MAX: usize = 4_096;
+/// How many replies of this Emacs's own requests are kept for it to fetch.
+const REPLIES_MAX: usize = 1_024;
+
+static SESSION: Mutex<Option<Session>> = Mutex::new(None);
+static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Who gets a reply.
+enum To {
+    Socket(ReplyHandle),
+    Ticket(i64),
+}
+
+/// A request that waits for the main thread.
+struct Waiting {
+    ask: Ask,
+    to: To,
+}
+
+/// What socket threads and the main thread share.
+struct Inbox {
+    waiting: Mutex<VecDeque<Waiting>>,
+    rung: AtomicBool,
+    doorbell: Mutex<Box<dyn Write + Send>>,
+}
+
+/// The open board.
+pub(super) struct Session {
+    pub(super) engine: Engine,
+    inbox: Arc<Inbox>,
+    decided: Vec<(To, Answer)>,
+    replies: HashMap<i64, String>,
+    window: Option<Window>,
+    next_ticket: i64,
+    server: Option<Server>,
+}
+
+impl Session {
+    /// Opens the board and starts listening; answers JSON about it.
+    pub(super) fn open(path: &Path, socket: &str, doorbell: impl Write + Send + 'static) -> Result<String, Failure> {
+        let mut place = lock(&SESSION);
+        if let Some(session) = place.as_ref() {
+            return Err(other_board(session.engine.path(), path));
+        }
+        let now = clock::now();
+        let mut engine = Engine::open(path, OwnerKind::Emacs, &now).map_err(|error| open_failure(&error))?;
+        let inbox = Arc::new(Inbox {
+            waiting: Mutex::default(),
+            rung: AtomicBool::new(false),
+            doorbell: Mutex::new(Box::new(doorbell)),
+        });
+        let socket = Some(socket).filter(|socket| !socket.is_empty()).map(PathBuf::from);
+        let server = socket.map(|socket| listen(&socket, inbox.clone())).transpose()?;
+        let info = OwnerInfo {
+            v: OWNER_VERSION,
+            pid: std::process::id(),
+            boot_id: clock::boot_id(),
+            start_time: Some(now.wall.unix_ms()),
+            socket: server.as_ref().map(|server| server.path().to_owned()),
+            kind: OwnerKind::Emacs,
+        };
+        engine.dir().publish_owner(&info).map_err(|error| Failure::new(Code::General, "owner-file", chain(&error)))?;
+        let answer = json!({ "ok": true, "path": engine.path(), "socket": info.socket, "number": engine.last() });
+        let (decided, replies) = (Vec::new(), HashMap::new());
+        *place = Some(Self { engine, inbox, decided, replies, window: None, next_ticket: 0, server });
+        Ok(answer.to_string())
+    }
+
+    pub(super) fn submit(&mut self, json: Vec<u8>) -> i64 {
+        self.next_ticket += 1;
+        let caller = Caller { via: Via::Emacs, auth: Auth::Label };
+        lock(&self.inbox.waiting).push_back(Waiting { ask: Ask { caller, json }, to: To::Ticket(self.next_ticket) });
+        self.next_ticket
+    }
+
+    pub(super) fn decide(&mut self, now: &Now) -> i64 {
+        self.inbox.rung.store(false, Ordering::Release);
+        let waiting: Vec<Waiting> = lock(&self.inbox.waiting).drain(..).collect();
+        let (asks, to): (Vec<Ask>, Vec<To>) = waiting.into_iter().map(|waiting| (waiting.ask, waiting.to)).unzip();
+        let answers = self.engine.decide(&asks, now);
+        let count = answers.len();
+        self.decided.extend(to.into_iter().zip(answers));
+        count as i64
+    }
+
+    pub(super) fn answer(&mut self, now: &Now) {
+        for (to, answer) in std::mem::take(&mut self.decided) {
+            let reply = super::json(&self.engine.rendered(answer, now));
+            match to {
+                To::Socket(handle) => handle.send(reply.into_bytes()),
+                To::Ticket(ticket) => {
+                    if self.replies.len() >= REPLIES_MAX {
+                        self.replies.clear();
+                    }
+                    self.replies.insert(ticket, reply);
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_reply(&mut self, ticket: i64) -> Option<String> {
+        self.replies.remove(&ticket)
+    }
+
+    /// The characters to be read again; the next [`Session::resync`] is about them.
+    pub(super) fn window(&mut self, prefix: u64, suffix: u64, total: u64) -> (u64, u64) {
+        let window = self.engine.window(prefix, suffix, total);
+        let chars = (window.chars.start, window.chars.end);
+        self.window = Some(window);
+        chars
+    }
+
+    pub(super) fn resync(&mut self, text: &str, now: &Now) {
+        if let Some(window) = self.window.take() {
+            self.engine.resync(&window, text, now);
+        }
+    }
+
+    pub(super) fn save(&mut self, now: &Now) -> serde_json::Value {
+        match self.engine.save(now) {
+            Ok(saved) => {
+                let foreign = match &saved {
+                    Saved::Written { foreign } => foreign.clone(),
+                    Saved::Same => None,
+                };
+                let mtime = self.engine.file().mtime_ns as i64;
+                json!({ "ok": true, "written": saved != Saved::Same, "mtime_ns": mtime, "foreign": foreign })
+            }
+            Err(error) => json!({ "ok": false, "error": chain(&error) }),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The server goes first: nobody is promised an answer by an owner that is gone.
+        self.server.take();
+    }
+}
+
+/// Runs `act` on the open board; an error in Lisp where there is none.
+pub(super) fn with<T>(act: impl FnOnce(&mut Session) -> T) -> emacs::Result<T> {
+    match lock(&SESSION).as_mut() {
+        Some(session) => Ok(act(session)),
+        None => Err(emacs::Error::msg("no board is served in this Emacs")),
+    }
+}
+
+pub(super) fn is_open() -> bool {
+    lock(&SESSION).is_some()
+}
+
+/// Closes the board; whether there was one.
+pub(super) fn close() -> bool {
+    lock(&SESSION).take().is_some()
+}
+
+/// A panic reaches Lisp as `rust-panic` without its words: keep them where `fleet-module.el` finds them.
+pub(super) fn remember_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        *lock(&LAST_PANIC) = Some(info.to_string());
+    }));
+}
+
+/// What the last panic said.
+pub(super) fn last_panic() -> Option<String> {
+    lock(&LAST_PANIC).take()
+}
+
+fn listen(path: &Path, inbox: Arc<Inbox>) -> Result<Server, Failure> {
+    let bound = SocketServer::bind(path).map_err(|error| Failure::new(Code::Config, "bad-socket", chain(&error)))?;
+    Ok(socket::serve(bound, move |_, json, handle| {
+        let caller = Caller { via: Via::Socket, auth: Auth::Uid };
+        inbox.put(Waiting { ask: Ask { caller, json }, to: To::Socket(handle) });
+    }))
+}
+
+impl Inbox {
+    /// Queues a request and rings, once until the main thread has come.
+    fn put(&self, waiting: Waiting) {
+        let mut queue = lock(&self.waiting);
+        if queue.len() >= INBOX_MAX {
+            drop(queue);
+            if let To::Socket(handle) = waiting.to {
+                let busy = Failure::new(Code::General, "too-many-requests", "too many requests wait for this Emacs");
+                handle.send(refused(busy.hint("try again in a moment with the same request id")).into_bytes());
+            }
+            return;
+        }
+        queue.push_back(waiting);
+        drop(queue);
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // If the pipe is gone so is the session, and dropping the queue tells the clients.
+            let _ = lock(&self.doorbell).write_all(b"!");
+        }
+    }
+}
+
+fn other_board(open: &Path, wanted: &Path) -> Failure {
+    let same = std::fs::canonicalize(wanted).is_ok_and(|wanted| wanted == open);
+    let reason = if same { "already-served" } else { "other-board" };
+    let message = format!("this Emacs already serves {}", open.display());
+    Failure::new(Code::Conflict, reason, message).hint("`M-x fleet-unserve` first, or use another Emacs")
+}
+
+/// A poisoned lock only means that a panic was reported: what it guards is replaced as a whole or not at all.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
