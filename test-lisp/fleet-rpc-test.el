@@ -6,6 +6,7 @@
 
 (require 'cl-lib)
 (require 'ert)
+(require 'fleet-fake-board)
 (require 'fleet-rpc)
 (require 'json)
 
@@ -74,6 +75,7 @@
 (ert-deftest fleet-rpc-answers-whatever-happens-inside ()
   (dolist (happening
            (list (lambda () (error "Plain %s" "ü"))
+                 (lambda () (signal 'fleet-error '(odd . data)))
                  (lambda () (signal 'error nil))
                  (lambda () (signal 'error '(1 . 2)))
                  (lambda () (signal 'no-such-symbol (list (string #x3fff80 #xd800 0))))
@@ -103,6 +105,20 @@
     (should (equal "r-1" (alist-get 'id (fleet-rpc-test-call fleet-rpc-test-request))))
     (dolist (odd '("[" "7" "{\"id\":7}" "{\"id\":\"a b\"}" "{}"))
       (should-not (assq 'id (fleet-rpc-test-call (fleet-rpc-test-encode odd)))))))
+
+(ert-deftest fleet-rpc-passes-on-refusals-that-were-signalled ()
+  (pcase-dolist (`(,signalled ,told)
+                 '(((fleet-unreachable "no board" :reason "no-board" :hint "serve it")
+                    ("unreachable" "no-board" "serve it" "r-1"))
+                   ((fleet-halted "stop" :reason "halted") ("halt" "halted" nil "r-1"))
+                   ((fleet-error "busy" :reason "busy") ("general" "busy" nil "r-1"))
+                   ((fleet-error "why") ("general" "rpc-failed" nil "r-1"))))
+    (fleet-rpc-test-handling (signal (car signalled) (cdr signalled))
+      (let* ((reply (fleet-rpc-test-call fleet-rpc-test-request))
+             (failure (alist-get 'error reply)))
+        (should (equal (cadr signalled) (alist-get 'message failure)))
+        (should (equal told (list (alist-get 'code failure) (alist-get 'reason failure)
+                                  (alist-get 'hint failure) (alist-get 'id reply))))))))
 
 (ert-deftest fleet-rpc-never-enters-the-debugger ()
   (let* ((entered nil)
