@@ -95,7 +95,7 @@ with a prefix argument in that of another agent."
   (setq tabulated-list-format
         (vector (list "State" 11 t)
                 (list "Pri" 3 (fleet-list--by 1))
-                (list "Task" 12 (fleet-list--by 2))
+                (list "Task" 16 (fleet-list--by 2))
                 (list "Title" 34 t)
                 (list "Holder" 10 (fleet-list--by 4))
                 (list "Deadline" 14 (fleet-list--by 5))

@@ -15,7 +15,8 @@
 (unless (get 'fleet-error 'error-conditions)
   (define-error 'fleet-error "Fleet")
   (define-error 'fleet-conflict "Conflict" 'fleet-error)
-  (define-error 'fleet-not-found "Not found" 'fleet-error))
+  (define-error 'fleet-halted "Halted" 'fleet-error)
+  (define-error 'fleet-unreachable "Unreachable" 'fleet-error))
 
 (defvar fleet-fake-calls nil
   "What was asked, newest first: (AGENT CALL ID).")

@@ -6,6 +6,7 @@
 
 (require 'cl-lib)
 (require 'ert)
+(require 'fleet-fake-board)
 (require 'fleet-rpc)
 (require 'json)
 
@@ -74,6 +75,7 @@
 (ert-deftest fleet-rpc-answers-whatever-happens-inside ()
   (dolist (happening
            (list (lambda () (error "Plain %s" "ü"))
+                 (lambda () (signal 'fleet-error '(odd . data)))
                  (lambda () (signal 'error nil))
                  (lambda () (signal 'error '(1 . 2)))
                  (lambda () (signal 'no-such-symbol (list (string #x3fff80 #xd800 0))))
@@ -104,6 +106,20 @@
     (dolist (odd '("[" "7" "{\"id\":7}" "{\"id\":\"a b\"}" "{}"))
       (should-not (assq 'id (fleet-rpc-test-call (fleet-rpc-test-encode odd)))))))
 
+(ert-deftest fleet-rpc-passes-on-refusals-that-were-signalled ()
+  (pcase-dolist (`(,signalled ,told)
+                 '(((fleet-unreachable "no board" :reason "no-board" :hint "serve it")
+                    ("unreachable" "no-board" "serve it" "r-1"))
+                   ((fleet-halted "stop" :reason "halted") ("halt" "halted" nil "r-1"))
+                   ((fleet-error "busy" :reason "busy") ("general" "busy" nil "r-1"))
+                   ((fleet-error "why") ("general" "rpc-failed" nil "r-1"))))
+    (fleet-rpc-test-handling (signal (car signalled) (cdr signalled))
+      (let* ((reply (fleet-rpc-test-call fleet-rpc-test-request))
+             (failure (alist-get 'error reply)))
+        (should (equal (cadr signalled) (alist-get 'message failure)))
+        (should (equal told (list (alist-get 'code failure) (alist-get 'reason failure)
+                                  (alist-get 'hint failure) (alist-get 'id reply))))))))
+
 (ert-deftest fleet-rpc-never-enters-the-debugger ()
   (let* ((entered nil)
          (debugger (lambda (&rest _) (setq entered t)))
@@ -119,16 +135,17 @@
     (should-not entered)))
 
 (ert-deftest fleet-rpc-drops-the-quits-of-its-own-time-only ()
-  (let ((inhibit-quit t))
-    (unwind-protect
-        (progn
-          (cl-letf (((symbol-function 'fleet-rpc--guarded)
-                     (lambda (_) (setq quit-flag t) "answer")))
-            (should (equal '("answer" nil) (list (fleet-rpc "") quit-flag))))
-          (setq quit-flag t)
-          (fleet-rpc "")
-          (should quit-flag))
-      (setq quit-flag nil))))
+  (cl-letf (((symbol-function 'fleet-rpc--guarded)
+             (lambda (_) (prog1 quit-flag (setq quit-flag t))))
+            ;; What it saw, and what it left; no check runs while a quit is due.
+            (pending (lambda (flag)
+                       (let ((inhibit-quit t))
+                         (setq quit-flag flag)
+                         (let ((seen (fleet-rpc "")) (left quit-flag))
+                           (setq quit-flag nil)
+                           (list seen left))))))
+    (should (equal '(nil nil) (funcall pending nil)))
+    (should (equal '(nil t) (funcall pending t)))))
 
 (provide 'fleet-rpc-test)
 ;;; fleet-rpc-test.el ends here
