@@ -57,6 +57,7 @@
 (declare-function fleet--mod-resolve "ext:fleet-module.so" ())
 (declare-function fleet--mod-char-count "ext:fleet-module.so" ())
 (declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
+(declare-function fleet-list-refresh "fleet-list" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
 
 (defvar fleet-mode)
@@ -72,6 +73,10 @@ What is left follows as soon as Emacs has looked for input.")
 (defconst fleet-board-socket-bytes 107
   "Longest name of a Unix socket, in bytes (R22; sun_path of unix(7)).")
 
+(defvar fleet-board-changed-hook '(fleet-list-refresh)
+  "Hook run up to once a second after agents changed the board.
+Nobody waits for it, and no command is running.")
+
 (defvar fleet-board-replaced-hook nil
   "Hook run after the text of the board was replaced as a whole.")
 
@@ -80,6 +85,7 @@ What is left follows as soon as Emacs has looked for input.")
 (defvar fleet-board--timer nil "The timer that looks after the board every second.")
 (defvar fleet-board--soon nil "The timer that will process what waits.")
 (defvar fleet-board--busy nil "Non-nil while requests are processed.")
+(defvar fleet-board--changed nil "Non-nil if edits of ours were not announced yet.")
 
 ;;;; Requests
 
@@ -202,6 +208,7 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
                                     (aref edit 0) (aref edit 1) (aref edit 2)))
             (progn
               (fleet--mod-confirm)
+              (setq fleet-board--changed t)
               (fleet-board--settled-p))
           (cl-incf tries)
           (fleet-watch-sync-all))
@@ -248,7 +255,11 @@ If a change hook of somebody else's changed more, read everything again."
           (when (stringp trouble)
             (fleet--mod-notice trouble)))
         (when (> (fleet--mod-pending) 0)
-          (fleet-board--process))))))
+          (fleet-board--process)))
+      (when fleet-board--changed
+        (setq fleet-board--changed nil)
+        (fleet-board--quietly
+          (run-hooks 'fleet-board-changed-hook))))))
 
 (defun fleet-board--post-command ()
   "After a command that changed the board, let the engine know."
