@@ -5,7 +5,6 @@ mod support;
 mod board_file;
 mod cli;
 mod daemon_smoke;
-mod engine;
 mod journal;
 mod org_differential;
 mod pty_smoke;
