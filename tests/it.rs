@@ -6,7 +6,6 @@ mod board_file;
 mod cli;
 mod daemon_smoke;
 mod docs;
-mod engine;
 mod journal;
 mod org_differential;
 mod pty_smoke;

@@ -231,6 +231,9 @@ pub enum Change {
         hash: String,
         /// The last event that the text holds.
         covers: u64,
+        /// Those before it that the text does not hold yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<u64>,
     },
 }
 
@@ -301,6 +304,11 @@ impl Change {
             | Change::Requeued { title, stamp: true, .. } => Some(title),
             _ => None,
         }
+    }
+
+    /// The ID that the heading must be given.
+    pub fn stamps(&self) -> Option<&str> {
+        self.title().and(self.task())
     }
 
     /// Whether the board's text shows this change (as opposed to bookkeeping and to what the text said first).
