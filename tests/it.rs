@@ -2,6 +2,7 @@
 
 mod support;
 
+mod backup;
 mod board_file;
 mod cli;
 mod daemon_smoke;

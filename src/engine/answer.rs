@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::core::{
     code::Code,
-    id::{AgentName, Token},
+    id::AgentName,
     org,
     queue::{
         decide,
@@ -97,7 +97,7 @@ impl Engine {
             _ => self.brief(&task, now),
         });
         match &request.call {
-            Call::Claim { .. } => reply.token = Some(Token { epoch: self.model.ledger.epoch, number }),
+            Call::Claim { .. } => reply.token = Some(self.model.ledger.token(number)),
             Call::Done { token, .. }
             | Call::Fail { token, .. }
             | Call::Release { token, .. }

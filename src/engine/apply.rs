@@ -162,7 +162,7 @@ impl Engine {
         let (text, settings, ledger) = (&section.text, self.model.board.settings(), &self.model.ledger);
         match work {
             Work::Event(number, event) => {
-                let token = event.token(ledger.epoch, *number).map(|token| token.to_string());
+                let token = matches!(event.change, Change::Claimed { .. }).then(|| ledger.token(*number).to_string());
                 let extent = apply::extent(section, *number, ledger.record(event.change.task()?));
                 Some(apply::to_heading(text, settings, *number, token.as_deref(), event, extent))
             }

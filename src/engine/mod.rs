@@ -119,27 +119,32 @@ impl Engine {
         }
         let event = |change| Event { at, by: by.clone(), via: Via::Inside, auth: Auth::Label, request: None, change };
         let events: Vec<Event> = changes.into_iter().map(event).collect();
+        let precondition = log::Precondition { last: self.log.next() - 1 };
         for (number, event) in (self.log.next()..).zip(&events) {
             self.model.ledger.fold(number, event);
         }
         self.unsaved += if by == Actor::Human { events.len() as u64 } else { 0 };
-        match self.log.commit(&events) {
+        match self.log.commit(&events, precondition) {
             log::Commit::Committed(_) => Ok(()),
-            log::Commit::Unknown(why) => {
-                self.stop(&why);
-                Err(why)
-            }
+            commit => Err(self.stop(commit)),
         }
     }
 
     /// The journal failed: nothing is decided any more until a restart, and the text gets nothing that may not be durable
     /// (R2, R4).
-    fn stop(&mut self, why: &str) {
+    ///
+    /// A conflict means that another process wrote into the journal in spite of the lock: as grave as a failed disk.
+    fn stop(&mut self, commit: log::Commit) -> String {
+        let why = match commit {
+            log::Commit::Unknown(why) => why,
+            log::Commit::Conflict | log::Commit::Committed(_) => "another process wrote into it".into(),
+        };
         self.queue.clear();
         self.planned = None;
         self.model.stopped.get_or_insert_with(|| {
             format!("the journal stopped ({why}); make room or repair the disk, then restart the daemon")
         });
+        why
     }
 }
 

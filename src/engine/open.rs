@@ -91,10 +91,23 @@ impl Engine {
             ));
         }
         engine.unsaved = engine.unsaved_events().map_err(OpenError::Stopped)?.len() as u64;
-        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers };
+        let epoch = engine.later_epoch();
+        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers, epoch };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
         Ok(engine)
+    }
+}
+
+impl Engine {
+    /// The epoch that must begin now because the board has seen claims that this journal has not: it was restored from a
+    /// backup, or replaced, and would give their tokens to others (R6).
+    fn later_epoch(&mut self) -> Option<u32> {
+        let ledger = &self.model.ledger;
+        let unknown = |token: &Token| (token.epoch, token.number) > (ledger.epoch(), ledger.last);
+        let latest = tokens(&self.model.board).filter(unknown).map(|token| token.epoch).max()?;
+        self.notice("the journal is older than the board; tokens of claims that it does not know are void");
+        Some(latest.saturating_add(1))
     }
 }
 
@@ -165,6 +178,9 @@ fn event(number: u64, json: &str) -> Result<Event, OpenError> {
 
 /// The epoch of a journal that begins now: later than that of every token on the board (R6).
 fn next_epoch(board: &Board) -> u32 {
-    let tokens = board.sections().iter().filter_map(|section| section.property("TOKEN")?.parse::<Token>().ok());
-    tokens.map(|token| token.epoch).max().unwrap_or(0).saturating_add(1)
+    tokens(board).map(|token| token.epoch).max().unwrap_or(0).saturating_add(1)
+}
+
+fn tokens(board: &Board) -> impl Iterator<Item = Token> {
+    board.sections().iter().filter_map(|section| section.property("TOKEN")?.parse().ok())
 }

@@ -1,6 +1,11 @@
 //! From a request to an event or a refusal, and from a batch of them to one commit.
 
-use super::{Engine, answer, apply::Work, fresh_id, log::Commit};
+use super::{
+    Engine, answer,
+    apply::Work,
+    fresh_id,
+    log::{Commit, Precondition},
+};
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -69,7 +74,7 @@ impl Engine {
         let mut events = Vec::new();
         let first = self.log.next();
         let verdicts: Vec<Verdict> = asks.iter().map(|ask| self.verdict(ask, first, &mut events, now)).collect();
-        let failed = if events.is_empty() { None } else { self.make_durable(&events) };
+        let failed = if events.is_empty() { None } else { self.make_durable(first, &events) };
         if failed.is_none() {
             let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
             let before = self.queue.len();
@@ -104,13 +109,10 @@ impl Engine {
         }
     }
 
-    fn make_durable(&mut self, events: &[Event]) -> Option<String> {
-        match self.log.commit(events) {
+    fn make_durable(&mut self, first: u64, events: &[Event]) -> Option<String> {
+        match self.log.commit(events, Precondition { last: first - 1 }) {
             Commit::Committed(_) => None,
-            Commit::Unknown(why) => {
-                self.stop(&why);
-                Some(why)
-            }
+            commit => Some(self.stop(commit)),
         }
     }
 

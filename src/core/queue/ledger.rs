@@ -16,8 +16,9 @@ pub const ANSWERED_MAX: usize = 100_000;
 /// The journal's view of the whole board.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Grows with a new journal, a restored backup, a change of engine.
-    pub epoch: u32,
+    /// After which number which epoch began, oldest first; never empty. It grows with a new journal, a restored backup,
+    /// a change of engine (R6).
+    epochs: Vec<(u64, u32)>,
     /// The number of the last event folded in.
     pub last: u64,
     records: HashMap<Box<str>, Record>,
@@ -116,7 +117,18 @@ pub struct Answered {
 impl Ledger {
     /// An empty ledger of `epoch`.
     pub fn new(epoch: u32) -> Self {
-        Self { epoch, ..Self::default() }
+        Self { epochs: vec![(0, epoch)], ..Self::default() }
+    }
+
+    /// The epoch of the claims that come next.
+    pub fn epoch(&self) -> u32 {
+        self.epochs.last().map_or(0, |(_, epoch)| *epoch)
+    }
+
+    /// The token of the claim that is event `number`.
+    pub fn token(&self, number: u64) -> Token {
+        let began = self.epochs.iter().rev().find(|(after, _)| *after < number);
+        Token { epoch: began.map_or_else(|| self.epoch(), |(_, epoch)| *epoch), number }
     }
 
     /// What the journal knows of the task with this ID.
@@ -138,16 +150,19 @@ impl Ledger {
     pub fn fold(&mut self, number: u64, event: &Event) {
         self.last = number;
         self.remember(number, event);
+        if let Change::Opened { epoch: Some(epoch), .. } = event.change {
+            self.epochs.push((number, epoch));
+        }
         let Some(task) = event.change.task() else { return };
         self.unsaved.insert(task.into());
         let is_news = event.change.transition().is_some() || matches!(event.change, Change::Added { .. });
         if is_news || may_be_waited_for(&event.change) {
             self.records.entry(task.into()).or_insert_with(|| Record::new(&event.change));
         }
-        let epoch = self.epoch;
+        let token = self.token(number);
         if let Some(record) = self.records.get_mut(task) {
             record.last = number;
-            record.fold(epoch, number, event);
+            record.fold(number, token, event);
         }
     }
 
@@ -224,7 +239,7 @@ impl Record {
         self.overruled > 0 && self.overruled == self.last_transition
     }
 
-    fn fold(&mut self, epoch: u32, number: u64, event: &Event) {
+    fn fold(&mut self, number: u64, token: Token, event: &Event) {
         if let Some((_, to)) = event.change.transition() {
             self.moved(number, to, event.at);
         }
@@ -233,7 +248,7 @@ impl Record {
                 self.title.clone_from(title);
                 self.claimed_from.clone_from(from);
                 self.heading = Some(heading.as_str().into());
-                self.token = Some(Token { epoch, number });
+                self.token = Some(token);
                 self.claimed_at = Some(event.at);
                 self.not_before = None;
                 self.written = vec![to.clone()];
