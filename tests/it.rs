@@ -8,5 +8,6 @@ mod daemon_smoke;
 mod journal;
 mod org_differential;
 mod pty_smoke;
+mod simulation;
 mod socket;
 mod tidy;

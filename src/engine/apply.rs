@@ -3,6 +3,7 @@
 use super::{Engine, place};
 use crate::core::{
     edit::{TextEdit, apply_edits},
+    id::Token,
     queue::{
         apply,
         board::{Section, Window},
@@ -162,8 +163,10 @@ impl Engine {
         let (text, settings, ledger) = (&section.text, self.model.board.settings(), &self.model.ledger);
         match work {
             Work::Event(number, event) => {
-                let token = event.token(ledger.epoch, *number).map(|token| token.to_string());
-                let extent = apply::extent(section, *number, ledger.record(event.change.task()?));
+                let record = ledger.record(event.change.task()?);
+                let latest = |token: &Token| record.is_some_and(|record| record.token == Some(*token));
+                let token = event.token(ledger.epoch, *number).filter(latest).map(|token| token.to_string());
+                let extent = apply::extent(section, *number, record);
                 Some(apply::to_heading(text, settings, *number, token.as_deref(), event, extent))
             }
             Work::Restore(task) => Some(apply::restore(text, settings, task, ledger.record(task)?)),

@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The cases of R19, one per line.
+
+use super::*;
+use crate::core::queue::ledger::Base;
