@@ -11,3 +11,4 @@ mod pty_smoke;
 mod simulation;
 mod socket;
 mod tidy;
+mod transitions;
