@@ -158,7 +158,8 @@ fn r6_r11_r17_claim_takes_only_what_is_pending_and_in_nobodys_hands() {
         missing   | ! held-by-you | ! held
         removed   | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived
-    "#]].assert_eq(&table("claim"));
+    "#]]
+    .assert_eq(&table("claim"));
 }
 
 #[test]
@@ -177,7 +178,8 @@ fn r6_r17_done_is_the_holders() {
         missing   | DONE | DONE | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
-    "#]].assert_eq(&table("done"));
+    "#]]
+    .assert_eq(&table("done"));
 }
 
 #[test]
@@ -196,7 +198,8 @@ fn r6_r17_fail_is_the_holders_and_counts() {
         missing   | PENDING | PENDING | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
-    "#]].assert_eq(&table("fail"));
+    "#]]
+    .assert_eq(&table("fail"));
 }
 
 #[test]
@@ -215,7 +218,8 @@ fn r6_r17_release_is_the_holders() {
         missing   | PENDING | PENDING | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
-    "#]].assert_eq(&table("release"));
+    "#]]
+    .assert_eq(&table("release"));
 }
 
 #[test]
@@ -234,7 +238,8 @@ fn r6_r17_note_is_the_holders() {
         missing   | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
-    "#]].assert_eq(&table("note"));
+    "#]]
+    .assert_eq(&table("note"));
 }
 
 #[test]
@@ -253,7 +258,8 @@ fn skip_closes_what_nobody_else_holds() {
         missing   | ! missing | ! held
         removed   | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived
-    "#]].assert_eq(&table("skip"));
+    "#]]
+    .assert_eq(&table("skip"));
 }
 
 #[test]
@@ -272,5 +278,6 @@ fn requeue_opens_what_is_closed() {
         missing   | ! wrong-state | ! wrong-state
         removed   | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived
-    "#]].assert_eq(&table("requeue"));
+    "#]]
+    .assert_eq(&table("requeue"));
 }

@@ -5,6 +5,7 @@ use crate::core::{
     queue::{
         board::{Section, Spliced, Window},
         event::{Actor, Change, Field},
+        merge,
         model::{Held, Missing},
         state::State,
     },
@@ -169,9 +170,10 @@ impl Engine {
         let sets_state = edited.iter().any(|change| matches!(change, Change::Edited { field: Field::State, .. }));
         let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
         let differs = !sets_state && decided.is_some() && decided != section.keyword();
+        let is_old = record.is_some_and(|record| merge::has_old_token(section, record));
         let waits = self.queue.iter().any(|work| matches!(work, Work::Event(..)) && work.task() == Some(&task));
         changes.extend(edited);
-        if cancels || (differs && !waits) {
+        if cancels || ((differs || is_old) && !waits) {
             self.queue.push_back(Work::Restore(task));
         }
     }
