@@ -8,6 +8,7 @@ mod daemon_smoke;
 mod journal;
 mod org_differential;
 mod pty_smoke;
+mod replies;
 mod simulation;
 mod socket;
 mod tidy;

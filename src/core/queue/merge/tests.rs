@@ -117,7 +117,8 @@ fn r19_who_is_right_about_a_task() {
         set by hand, not saved, and the text reverted: person: IN_PROGRESS
         the keyword went: person: none
         back after it was removed: person: returned
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -141,7 +142,8 @@ fn r12_r17_r19_what_becomes_of_a_task_whose_heading_is_not_there() {
         an old copy without its ID: notice, restore, stamp
         two headings that could be it: person: removed
         a heading with another ID: person: removed
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
