@@ -10,5 +10,8 @@ mod docs;
 mod journal;
 mod org_differential;
 mod pty_smoke;
+mod replies;
+mod simulation;
 mod socket;
 mod tidy;
+mod transitions;
