@@ -40,22 +40,23 @@
 (require 'fleet-edit)
 (require 'fleet-save)
 
-(declare-function fleet--mod-open "ext:fleet-module" (path socket pipe))
-(declare-function fleet--mod-close "ext:fleet-module" ())
-(declare-function fleet--mod-is-open "ext:fleet-module" ())
-(declare-function fleet--mod-submit "ext:fleet-module" (request))
-(declare-function fleet--mod-decide "ext:fleet-module" ())
-(declare-function fleet--mod-answer "ext:fleet-module" ())
-(declare-function fleet--mod-take-reply "ext:fleet-module" (ticket))
-(declare-function fleet--mod-next-edit "ext:fleet-module" ())
-(declare-function fleet--mod-confirm "ext:fleet-module" ())
-(declare-function fleet--mod-pending "ext:fleet-module" ())
-(declare-function fleet--mod-replaced "ext:fleet-module" (text))
-(declare-function fleet--mod-settle "ext:fleet-module" (all))
-(declare-function fleet--mod-adopt-file "ext:fleet-module" ())
-(declare-function fleet--mod-notice "ext:fleet-module" (text))
-(declare-function fleet--mod-resolve "ext:fleet-module" ())
-(declare-function fleet--mod-last-panic "ext:fleet-module" ())
+(declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
+(declare-function fleet--mod-close "ext:fleet-module.so" ())
+(declare-function fleet--mod-is-open "ext:fleet-module.so" ())
+(declare-function fleet--mod-submit "ext:fleet-module.so" (request))
+(declare-function fleet--mod-decide "ext:fleet-module.so" ())
+(declare-function fleet--mod-answer "ext:fleet-module.so" ())
+(declare-function fleet--mod-take-reply "ext:fleet-module.so" (ticket))
+(declare-function fleet--mod-next-edit "ext:fleet-module.so" ())
+(declare-function fleet--mod-confirm "ext:fleet-module.so" ())
+(declare-function fleet--mod-pending "ext:fleet-module.so" ())
+(declare-function fleet--mod-replaced "ext:fleet-module.so" (text))
+(declare-function fleet--mod-settle "ext:fleet-module.so" (all))
+(declare-function fleet--mod-adopt-file "ext:fleet-module.so" ())
+(declare-function fleet--mod-notice "ext:fleet-module.so" (text))
+(declare-function fleet--mod-resolve "ext:fleet-module.so" ())
+(declare-function fleet--mod-char-count "ext:fleet-module.so" ())
+(declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
 
 (defvar fleet-mode)
@@ -325,7 +326,6 @@ name is let go (R18)."
         (enable-dir-local-variables nil)
         (large-file-warning-threshold nil)
         (vc-follow-symlinks t)
-        (org-inhibit-startup-visibility-stuff t)
         (inhibit-message t))
     (find-file-noselect file t)))
 
@@ -497,7 +497,7 @@ non-nil if a board was served."
 ;;;; What only a person can say
 
 (defun fleet-resolve ()
-  "Accept the board's text as it is, after it undid much of the fleet's work at once.
+  "Accept the board's text as it is, after it undid much work at once.
 Return non-nil if there was such a conflict."
   (interactive)
   (let ((result (fleet--mod-resolve)))

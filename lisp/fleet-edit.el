@@ -75,11 +75,11 @@ or a keyboard macro is being executed."
 ;;;; What
 
 (defun fleet-edit-apply (buffer head headline edits)
-  "Change one heading of BUFFER by EDITS; return t, or `stale' if it is not there.
+  "Change one heading of BUFFER by EDITS; return t, or `stale'.
 HEAD is the position of the heading's first star and HEADLINE its whole
-line, empty for text before the first heading.  EDITS are lists (POS OLD NEW): the text at POS is OLD and becomes
-NEW.  They are done in this order, so a POS counts in the text that the
-edits before it left.
+line, empty for text before the first heading.  EDITS are lists (POS OLD
+NEW): the text at POS is OLD and becomes NEW.  They are done in this
+order, so a POS counts in the text that the edits before it left.
 
 All of them are done or none: if the headline or some OLD is not found
 the result is `stale', and an error from a change hook is signalled once

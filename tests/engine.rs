@@ -4,11 +4,9 @@ use fleet::{
     core::{
         code::Code,
         id::{AgentName, RequestId},
-    },
-    engine::{
-        offline,
         wire::{Call, Reply, Request, WIRE_VERSION},
     },
+    engine::offline,
 };
 use std::path::{Path, PathBuf};
 

@@ -5,6 +5,7 @@ mod support;
 mod board_file;
 mod cli;
 mod daemon_smoke;
+mod docs;
 mod engine;
 mod journal;
 mod live_doors;

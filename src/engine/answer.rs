@@ -1,9 +1,6 @@
 //! Replies: what a caller gets to see of tasks, events and the owner.
 
-use super::{
-    Engine,
-    wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
-};
+use super::Engine;
 use crate::core::{
     code::Code,
     id::{AgentName, Token},
@@ -17,6 +14,7 @@ use crate::core::{
         state::State,
     },
     time::Now,
+    wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
 };
 use std::collections::BTreeMap;
 

@@ -13,7 +13,6 @@ mod save;
 
 pub mod log;
 pub mod offline;
-pub mod wire;
 
 pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
@@ -30,7 +29,7 @@ use crate::{
             event::{Actor, Auth, Change, Event, Via},
             model::Model,
         },
-        time::{Now, Stamp},
+        time::Stamp,
     },
 };
 use apply::{Plan, Work};
@@ -137,9 +136,9 @@ impl Engine {
 }
 
 /// A short name for a heading that has none, made from who asked for it and how.
-fn fresh_id(seed: &str, now: &Now) -> String {
+fn fresh_id(seed: &str) -> String {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(seed.as_bytes());
-    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-    format!("T-{}-{:05x}", now.wall.local().strftime("%Y%m%d"), number >> 12)
+    let number = u32::from_be_bytes([0, digest[0], digest[1], digest[2]]);
+    format!("T-{number:06x}")
 }

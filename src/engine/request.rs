@@ -1,12 +1,6 @@
 //! From a request to an event or a refusal, and from a batch of them to one commit.
 
-use super::{
-    Engine, answer,
-    apply::Work,
-    fresh_id,
-    log::Commit,
-    wire::{Call, Failure, Reply, Request, WIRE_VERSION},
-};
+use super::{Engine, answer, apply::Work, fresh_id, log::Commit};
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -16,6 +10,7 @@ use crate::core::{
         ledger::Answered,
     },
     time::Now,
+    wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
 use sha2::{Digest, Sha256};
 
@@ -143,7 +138,7 @@ impl Engine {
         {
             return Ok(verdict);
         }
-        let fresh = fresh_id(&format!("{agent} {}", request.id), now);
+        let fresh = fresh_id(&format!("{agent} {}", request.id));
         let asked = Asked { id: request.id.clone(), digest };
         let event = |change| {
             let Caller { via, auth } = ask.caller;

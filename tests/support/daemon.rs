@@ -47,7 +47,15 @@ impl<'a> Daemon<'a> {
     /// Starts a daemon with this checkout's Lisp and module that serves `board`.
     pub fn serving(sandbox: &'a Sandbox, board: &Path) -> Self {
         module();
-        let args = ["-L".into(), lisp_dir().into(), "-l".into(), "fleet".into(), "--eval".into()];
+        let args = [
+            "--eval".into(),
+            "(setq load-prefer-newer t)".into(),
+            "-L".into(),
+            lisp_dir().into(),
+            "-l".into(),
+            "fleet".into(),
+            "--eval".into(),
+        ];
         let args = args.into_iter().chain(["(fleet-daemon-start)".into()]).collect();
         Self::start(sandbox, args, Some(board.to_owned()))
     }
