@@ -10,7 +10,7 @@ use crate::{
     core::{
         queue::{
             board::Board,
-            event::{Actor, Change, Event},
+            event::{Actor, Change, Event, Replaced},
             ledger::Ledger,
             model::Model,
         },
@@ -80,6 +80,8 @@ impl Engine {
         let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
+        // Text and file are the same now: what the text shows is saved.
+        engine.saved = engine.shown();
         Ok(engine)
     }
 }
@@ -95,20 +97,26 @@ struct History {
 impl History {
     /// Finds the save that wrote the file with `hash`; of a file that was changed since, the last save.
     fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
-        let mut saves: Vec<(u64, bool)> = Vec::new();
+        let mut saves: Vec<(u64, bool, Option<Replaced>)> = Vec::new();
         let mut opened = Vec::new();
         for record in replay.records() {
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
                 continue;
             }
             match event(record.number, record.event)?.change {
-                Change::Saving { hash: of_save, covers } => saves.push((covers, of_save == hash)),
+                Change::Saving { hash: of_save, covers, replaces } => saves.push((covers, of_save == hash, replaces)),
                 Change::Opened { covers, .. } => opened.push((covers, record.number)),
                 _ => {}
             }
         }
-        let same = saves.iter().rev().find(|(_, is_same)| *is_same);
-        let covers = same.or(saves.last()).map_or(0, |(covers, _)| *covers);
+        let same = saves.iter().rev().find(|(_, is_same, _)| *is_same);
+        let covers = match (same, saves.last()) {
+            (Some((covers, ..)), _) => *covers,
+            // The last save was announced and never made.
+            (None, Some((_, _, Some(replaced)))) if replaced.hash == hash => replaced.covers,
+            (None, Some((covers, ..))) => *covers,
+            (None, None) => 0,
+        };
         opened.push((covers, u64::MAX));
         Ok(Self { covers, void: opened })
     }

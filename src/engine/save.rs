@@ -4,7 +4,7 @@ use super::{Engine, log::chain};
 use crate::{
     adapters::board_file::{self, BoardFileError},
     core::{
-        queue::event::{Actor, Change},
+        queue::event::{Actor, Change, Replaced},
         time::Now,
     },
 };
@@ -46,12 +46,15 @@ impl Engine {
             self.note_saved(covers);
             return Ok(Saved::Same);
         }
-        let intent = Change::Saving { hash: hash.clone(), covers };
+        let replaces = Some(Replaced { hash: self.file_hash.clone(), covers: self.saved });
+        let intent = Change::Saving { hash: hash.clone(), covers, replaces };
         self.commit_inside(Actor::System, vec![intent], now.wall).map_err(SaveError::Journal)?;
         let published = board_file::publish(self.dir.board(), &text, self.encoding, &self.file)?;
         self.file = published.identity;
         self.file_hash = hash;
         self.note_saved(covers);
+        // The announcement needs no saving itself.
+        self.saved = self.shown();
         if let Some(foreign) = &published.foreign {
             self.notice(format!(
                 "the file was changed by another program; that version is kept as {}",
@@ -81,7 +84,7 @@ impl Engine {
     }
 
     /// The last event that the text shows together with all before it.
-    fn shown(&self) -> u64 {
+    pub(super) fn shown(&self) -> u64 {
         let waiting = self.queue.iter().filter_map(super::apply::Work::number).min();
         waiting.map_or(self.last(), |number| number - 1)
     }

@@ -5,9 +5,10 @@ use crate::support::{
     process::{Deadline, PATIENCE, run_within},
     random::Random,
 };
-use fleet::{
-    core::{code::Code, id::Token},
-    engine::wire::{Call, Reply, Request},
+use fleet::core::{
+    code::Code,
+    id::Token,
+    wire::{Call, Reply, Request},
 };
 use std::{
     fmt,

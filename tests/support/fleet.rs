@@ -12,8 +12,8 @@ use fleet::{
     core::{
         code::Code,
         id::{AgentName, RequestId},
+        wire::{Call, Reply, Request, WIRE_VERSION},
     },
-    engine::wire::{Call, Reply, Request, WIRE_VERSION},
 };
 use serde_json::Value;
 use std::{

@@ -231,7 +231,19 @@ pub enum Change {
         hash: String,
         /// The last event that the text holds.
         covers: u64,
+        /// The file that it replaces; absent in records of the first version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Replaced>,
     },
+}
+
+/// The board's file before a save, by which a start knows that an announced save was never made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// SHA-256 of the file's bytes, hex.
+    pub hash: String,
+    /// The last event that it holds.
+    pub covers: u64,
 }
 
 /// The fields whose change by hand is an event of its own.
