@@ -179,15 +179,16 @@ An error is kept for `fleet-status' and BODY's value is nil then."
   "Take every request that waits.
 Edits go into the buffer if no person is busy in it, or with NOW anyway."
   (unless fleet-board--busy
-    (let ((fleet-board--busy t))
+    (let ((fleet-board--busy t)
+          (more nil))
       (fleet-board--quietly
         (fleet-board--look)
         (fleet--mod-decide)
         (when (or now (not (fleet-edit-person-busy-p)))
-          (fleet-board--apply)))
+          (setq more (fleet-board--apply))))
       (fleet-board--quietly
         (fleet--mod-answer)
-        (fleet-board--afterwards)))))
+        (fleet-board--afterwards more)))))
 
 (defun fleet-board--look ()
   "Make sure that the engine knows the text that the person sees."
@@ -197,12 +198,15 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
   (fleet-watch-sync))
 
 (defun fleet-board--apply ()
-  "Put what was decided into the buffer, for a limited time."
+  "Put what was decided into the buffer, for a limited time.
+Return non-nil if that was too short, and going on is worth it."
   (let ((deadline (+ (float-time) fleet-board-apply-seconds))
         (tries 0)
+        (late nil)
         edit)
     (unless (fleet-watch-changed-p)
-      (while (and (< tries fleet-board-stale-tries)
+      (while (and (not late)
+                  (< tries fleet-board-stale-tries)
                   (setq edit (fleet--mod-next-edit)))
         (if (eq t (fleet-edit-apply fleet-watch--buffer
                                     (aref edit 0) (aref edit 1) (aref edit 2)))
@@ -212,8 +216,8 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
               (fleet-board--settled-p))
           (cl-incf tries)
           (fleet-watch-sync-all))
-        (when (> (float-time) deadline)
-          (setq tries fleet-board-stale-tries))))))
+        (setq late (> (float-time) deadline))))
+    late))
 
 (defun fleet-board--settled-p ()
   "After an edit of ours, note that the engine knows the buffer's text.
@@ -223,21 +227,25 @@ If a change hook of somebody else's changed more, read everything again."
         (fleet-watch-settled)
       (fleet-watch-sync-all))))
 
-(defun fleet-board--afterwards ()
-  "Plan what is still to be done: edits, a save."
+(defun fleet-board--afterwards (more)
+  "Plan what is still to be done: a save, and with MORE further edits.
+Edits that cannot be made now, because their heading is missing or a
+person is at work, wait for a command or the next second."
   (when (buffer-modified-p fleet-watch--buffer)
     (fleet-save-soon))
-  (when (> (fleet--mod-pending) 0)
+  (when more
     (fleet-board--process-soon)))
 
 (defun fleet-board--process-soon ()
   "Process what waits as soon as no command is running."
   (unless (timerp fleet-board--soon)
     (setq fleet-board--soon
-          (run-at-time 0 nil (lambda ()
-                               (setq fleet-board--soon nil)
-                               (unless (fleet-edit-person-busy-p)
-                                 (fleet-board--process)))))))
+          ;; Not at once: Emacs runs due timers until none is left, and looks
+          ;; for input only then.
+          (run-at-time 0.001 nil (lambda ()
+                                   (setq fleet-board--soon nil)
+                                   (unless (fleet-edit-person-busy-p)
+                                     (fleet-board--process)))))))
 
 (defun fleet-board--rung (_process _bytes)
   "The module has requests from its socket."

@@ -97,11 +97,14 @@ the text is what it was."
           (fleet-edit-mismatch 'stale))))))
 
 (defun fleet-edit--check-heading (head headline)
-  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading."
-  (unless (and (string-prefix-p "*" headline)
-               (fleet-edit--text-at-p head headline)
-               (memq (char-before head) '(nil ?\n))
-               (memq (char-after (+ head (length headline))) '(nil ?\n)))
+  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading.
+An empty HEADLINE stands for the text before the first heading."
+  (unless (if (string-empty-p headline)
+              (= head (point-min))
+            (and (string-prefix-p "*" headline)
+                 (fleet-edit--text-at-p head headline)
+                 (memq (char-before head) '(nil ?\n))
+                 (memq (char-after (+ head (length headline))) '(nil ?\n))))
     (signal 'fleet-edit-mismatch (list head headline))))
 
 (defun fleet-edit--check-text (edit)

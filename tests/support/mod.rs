@@ -3,7 +3,9 @@
 pub mod clients;
 pub mod daemon;
 pub mod desk;
+pub mod fleet;
 pub mod process;
 pub mod program;
 pub mod pty;
+pub mod random;
 pub mod sandbox;
