@@ -8,6 +8,7 @@ mod daemon_smoke;
 mod engine;
 mod journal;
 mod org_differential;
+mod person_typing;
 mod pty_smoke;
 mod socket;
 mod tidy;

@@ -37,7 +37,6 @@ impl<'a> Daemon<'a> {
     }
 
     /// Starts a daemon with this checkout's Lisp and module that serves `board`.
-    #[allow(dead_code, reason = "the tests that serve a board come with the Lisp")]
     pub fn serving(sandbox: &'a Sandbox, board: &Path) -> Self {
         module();
         let args = ["-L".into(), lisp_dir().into(), "-l".into(), "fleet".into(), "--eval".into()];
