@@ -63,7 +63,12 @@
 
 (defconst fleet-board-apply-seconds 0.05
   "How long edits may go into the buffer at a stretch (R14).
-What is left follows as soon as Emacs has looked for input.")
+What is left follows after `fleet-board-breath-seconds'.")
+
+(defconst fleet-board-breath-seconds 0.01
+  "How long to let go of Emacs before the edits that are left follow.
+A timer that is always due keeps Emacs from its subprocesses and from
+emacsclient, though not from the keyboard.")
 
 (defconst fleet-board-stale-tries 3
   "How often an edit is planned anew when the text was not as expected.")
@@ -226,10 +231,11 @@ If a change hook of somebody else's changed more, read everything again."
   "Process what waits as soon as no command is running."
   (unless (timerp fleet-board--soon)
     (setq fleet-board--soon
-          (run-at-time 0 nil (lambda ()
-                               (setq fleet-board--soon nil)
-                               (unless (fleet-edit-person-busy-p)
-                                 (fleet-board--process)))))))
+          (run-at-time fleet-board-breath-seconds nil
+                       (lambda ()
+                         (setq fleet-board--soon nil)
+                         (unless (fleet-edit-person-busy-p)
+                           (fleet-board--process)))))))
 
 (defun fleet-board--rung (_process _bytes)
   "The module has requests from its socket."

@@ -106,6 +106,15 @@ impl Bustle {
     }
 }
 
+/// Sends the agents home, also from a test that fails.
+struct EndOf<'b>(&'b Bustle);
+
+impl Drop for EndOf<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Release);
+    }
+}
+
 /// Claims, notes and ends the tasks of agent `number` until the bustle is over. What is refused is tried again later.
 fn work(socket: &Path, number: usize, bustle: &Bustle) {
     let mut agent = Agent::at(socket, &format!("agent{number}"));
@@ -175,17 +184,16 @@ fn desk(sandbox: &Sandbox) -> Desk<'_> {
     desk
 }
 
-/// The run with agents. `check` looks at the desk when all is over.
+/// The run with agents.
 fn type_among_agents(desk: &Desk<'_>, enough: impl Fn(usize) -> bool) -> Record {
     let bustle = Bustle::default();
     thread::scope(|scope| {
+        let _over = EndOf(&bustle);
         for number in 0..AGENTS {
             let (socket, bustle) = (desk.socket(), &bustle);
             scope.spawn(move || work(&socket, number, bustle));
         }
-        let record = type_rounds(desk, Some(&bustle), enough);
-        bustle.over.store(true, Ordering::Release);
-        record
+        type_rounds(desk, Some(&bustle), enough)
     })
 }
 

@@ -32,19 +32,18 @@
       (while (re-search-forward "^\\(\\*+ \\)\\(?:[A-Z_]+ \\)?\\(AG\\|ADDED\\)-" nil t)
         (let ((added (equal (match-string 2) "ADDED"))
               (start (match-beginning 0))
-              (end (copy-marker (save-excursion
-                                  (if (re-search-forward "^\\*+ " nil 'move) (match-beginning 0) (point))))))
+              (end nil))
+          (replace-match "\\1\\2-")
+          (setq end (copy-marker (if (re-search-forward "^\\*+ " nil 'move) (match-beginning 0) (point))))
           (if added
               (delete-region start end)
-            (replace-match "\\1\\2-")
-            (forward-line 1)
             (save-restriction
-              (narrow-to-region (min (point) end) end)
-              (flush-lines "^[ \t]*CLOSED: " (point-min) (point-max))
+              (narrow-to-region start end)
+              (flush-lines "^[ \t]*CLOSED: " start (point-max))
+              (goto-char start)
               (while (re-search-forward "^[ \t]*:\\(?:PROPERTIES\\|LOGBOOK\\):\n\\(?:.*\n\\)*?[ \t]*:END:\n" nil t)
                 (replace-match ""))))
-          (goto-char end)
-          (beginning-of-line))))
+          (goto-char end))))
     (buffer-string)))
 
 (defun typing-record ()
