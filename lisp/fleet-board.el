@@ -181,7 +181,7 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
       (fleet-board--quietly
         (fleet-board--look)
         (fleet--mod-decide)
-        (when (or now (not (fleet-edit-person-busy-p)))
+        (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
           (fleet-board--apply)))
       (fleet-board--quietly
         (fleet--mod-answer)
@@ -234,7 +234,7 @@ If a change hook of somebody else's changed more, read everything again."
           (run-at-time fleet-board-breath-seconds nil
                        (lambda ()
                          (setq fleet-board--soon nil)
-                         (unless (fleet-edit-person-busy-p)
+                         (unless (fleet-edit-person-busy-p fleet-watch--buffer)
                            (fleet-board--process)))))))
 
 (defun fleet-board--rung (_process _bytes)
@@ -247,7 +247,7 @@ If a change hook of somebody else's changed more, read everything again."
   "See unreported edits, settle those that rest, apply what waits (R11, R13)."
   (unless fleet-board--busy
     (fleet-board--process)
-    (unless (fleet-edit-person-busy-p)
+    (unless (fleet-edit-person-busy-p fleet-watch--buffer)
       (fleet-board--quietly
         (let ((trouble (fleet--mod-settle nil)))
           (when (stringp trouble)

@@ -208,15 +208,21 @@ fn difference(alone: &Record, among: &Record) -> Option<String> {
     let lengths = (alone.commands.len(), among.commands.len());
     match differ {
         Some(n) => Some(format!(
-            "command {n} of {lengths:?}: alone\n{}\namong agents\n{}\nbefore that\n{}",
-            alone.commands[n],
-            among.commands[n],
+            "command {n} of {lengths:?}, lines that only one run has, alone and among agents:\n{}\nbefore that, alone:\n{}",
+            only_in_one(&alone.commands[n], &among.commands[n]),
             alone.commands[n.saturating_sub(1)]
         )),
         None if lengths.0 != lengths.1 => Some(format!("{lengths:?} commands")),
         None if alone.undone != among.undone => Some(format!("{} and {} undo steps", alone.undone, among.undone)),
         None => None,
     }
+}
+
+fn only_in_one(alone: &str, among: &str) -> String {
+    let missing = |from: &str, sign: char, other: &str| -> String {
+        from.lines().filter(|line| !other.lines().any(|o| o == *line)).map(|line| format!("{sign} {line}\n")).collect()
+    };
+    missing(alone, '-', among) + &missing(among, '+', alone)
 }
 
 /// Every task of the agents stands on the board once, in the state that the journal has decided.
