@@ -65,7 +65,12 @@
 
 (defconst fleet-board-apply-seconds 0.05
   "How long edits may go into the buffer at a stretch (R14).
-What is left follows as soon as Emacs has looked for input.")
+What is left follows after `fleet-board-breath-seconds'.")
+
+(defconst fleet-board-breath-seconds 0.01
+  "How long to let go of Emacs before the edits that are left follow.
+A timer that is always due keeps Emacs from its subprocesses and from
+emacsclient, though not from the keyboard.")
 
 (defconst fleet-board-stale-tries 3
   "How often an edit is planned anew when the text was not as expected.")
@@ -184,7 +189,7 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
       (fleet-board--quietly
         (fleet-board--look)
         (fleet--mod-decide)
-        (when (or now (not (fleet-edit-person-busy-p)))
+        (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
           (setq more (fleet-board--apply))))
       (fleet-board--quietly
         (fleet--mod-answer)
@@ -240,12 +245,11 @@ person is at work, wait for a command or the next second."
   "Process what waits as soon as no command is running."
   (unless (timerp fleet-board--soon)
     (setq fleet-board--soon
-          ;; Not at once: Emacs runs due timers until none is left, and looks
-          ;; for input only then.
-          (run-at-time 0.001 nil (lambda ()
-                                   (setq fleet-board--soon nil)
-                                   (unless (fleet-edit-person-busy-p)
-                                     (fleet-board--process)))))))
+          (run-at-time fleet-board-breath-seconds nil
+                       (lambda ()
+                         (setq fleet-board--soon nil)
+                         (unless (fleet-edit-person-busy-p fleet-watch--buffer)
+                           (fleet-board--process)))))))
 
 (defun fleet-board--rung (_process _bytes)
   "The module has requests from its socket."
@@ -257,7 +261,7 @@ person is at work, wait for a command or the next second."
   "See unreported edits, settle those that rest, apply what waits (R11, R13)."
   (unless fleet-board--busy
     (fleet-board--process)
-    (unless (fleet-edit-person-busy-p)
+    (unless (fleet-edit-person-busy-p fleet-watch--buffer)
       (fleet-board--quietly
         (let ((trouble (fleet--mod-settle nil)))
           (when (stringp trouble)

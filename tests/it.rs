@@ -12,6 +12,7 @@ mod live_doors;
 mod live_kill;
 mod live_race;
 mod org_differential;
+mod person_typing;
 mod pty_smoke;
 mod replies;
 mod simulation;
