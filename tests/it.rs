@@ -5,6 +5,7 @@ mod support;
 mod board_file;
 mod cli;
 mod daemon_smoke;
+mod demo;
 mod engine;
 mod journal;
 mod org_differential;
