@@ -83,7 +83,10 @@ run() {
     local wanted=0 status=0
     if [ "$1" = '!' ]; then wanted=1; shift; fi
     printf '%s$ %s%s\n' "$dim" "$(typed "$@")" "$plain"
-    said=$("$@" 2>&1) || status=1
+    # In the background, because only `wait` lets a signal through at once.
+    "$@" >"$work/said" 2>&1 &
+    wait $! || status=1
+    said=$(cat "$work/said")
     [ -z "$said" ] || sed 's/^/  /' <<<"$said"
     [ "$status" = "$wanted" ] || fail "the command above $([ $wanted = 1 ] && echo 'is refused' || echo succeeds)"
 }
@@ -131,12 +134,18 @@ all_reports_on_board() {
 
 # A world of its own, in which `fleet` is what was built and no Emacs or agent of the person's is known.
 unset FLEET_AGENT BEZALEL_HOST ALTERNATE_EDITOR EMACS_SERVER_FILE
-mkdir "$work/home" "$work/race"
-export HOME=$work/home LC_ALL=C.UTF-8
+mkdir "$work/home" "$work/race" "$work/tmp"
+export HOME=$work/home TMPDIR=$work/tmp LC_ALL=C.UTF-8
 export PATH=${program%/*}:$PATH
-export FLEET_EMACS=${EMACS:-emacs} FLEET_LISP=$PWD/lisp
+export FLEET_EMACS=$work/emacs-without-compiler FLEET_LISP=$PWD/lisp
 export DISPATCH_FILE=$work/dispatch.org EMACS_SOCKET=$work/emacs EMACS_SOCKET_NAME=$work/emacs
 cp examples/dispatch.org "$DISPATCH_FILE"
+# Emacs's native compiler runs in processes of its own, which would outlive the kill by a minute.
+cat >"$FLEET_EMACS" <<END
+#!/bin/sh
+exec '${EMACS:-emacs}' --eval '(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)' "\$@"
+END
+chmod +x "$FLEET_EMACS"
 
 step 'A board is an org file; an Emacs in the background serves it.'
 run grep -E '^\*+ ' "$DISPATCH_FILE"
