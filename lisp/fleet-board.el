@@ -40,22 +40,24 @@
 (require 'fleet-edit)
 (require 'fleet-save)
 
-(declare-function fleet--mod-open "ext:fleet-module" (path socket pipe))
-(declare-function fleet--mod-close "ext:fleet-module" ())
-(declare-function fleet--mod-is-open "ext:fleet-module" ())
-(declare-function fleet--mod-submit "ext:fleet-module" (request))
-(declare-function fleet--mod-decide "ext:fleet-module" ())
-(declare-function fleet--mod-answer "ext:fleet-module" ())
-(declare-function fleet--mod-take-reply "ext:fleet-module" (ticket))
-(declare-function fleet--mod-next-edit "ext:fleet-module" ())
-(declare-function fleet--mod-confirm "ext:fleet-module" ())
-(declare-function fleet--mod-pending "ext:fleet-module" ())
-(declare-function fleet--mod-replaced "ext:fleet-module" (text))
-(declare-function fleet--mod-settle "ext:fleet-module" (all))
-(declare-function fleet--mod-adopt-file "ext:fleet-module" ())
-(declare-function fleet--mod-notice "ext:fleet-module" (text))
-(declare-function fleet--mod-resolve "ext:fleet-module" ())
-(declare-function fleet--mod-last-panic "ext:fleet-module" ())
+(declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
+(declare-function fleet--mod-close "ext:fleet-module.so" ())
+(declare-function fleet--mod-is-open "ext:fleet-module.so" ())
+(declare-function fleet--mod-submit "ext:fleet-module.so" (request))
+(declare-function fleet--mod-decide "ext:fleet-module.so" ())
+(declare-function fleet--mod-answer "ext:fleet-module.so" ())
+(declare-function fleet--mod-take-reply "ext:fleet-module.so" (ticket))
+(declare-function fleet--mod-next-edit "ext:fleet-module.so" ())
+(declare-function fleet--mod-confirm "ext:fleet-module.so" ())
+(declare-function fleet--mod-pending "ext:fleet-module.so" ())
+(declare-function fleet--mod-replaced "ext:fleet-module.so" (text))
+(declare-function fleet--mod-settle "ext:fleet-module.so" (all))
+(declare-function fleet--mod-adopt-file "ext:fleet-module.so" ())
+(declare-function fleet--mod-notice "ext:fleet-module.so" (text))
+(declare-function fleet--mod-resolve "ext:fleet-module.so" ())
+(declare-function fleet--mod-char-count "ext:fleet-module.so" ())
+(declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
+(declare-function fleet-list-refresh "fleet-list" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
 
 (defvar fleet-mode)
@@ -71,6 +73,10 @@ What is left follows as soon as Emacs has looked for input.")
 (defconst fleet-board-socket-bytes 107
   "Longest name of a Unix socket, in bytes (R22; sun_path of unix(7)).")
 
+(defvar fleet-board-changed-hook '(fleet-list-refresh)
+  "Hook run up to once a second after agents changed the board.
+Nobody waits for it, and no command is running.")
+
 (defvar fleet-board-replaced-hook nil
   "Hook run after the text of the board was replaced as a whole.")
 
@@ -79,6 +85,7 @@ What is left follows as soon as Emacs has looked for input.")
 (defvar fleet-board--timer nil "The timer that looks after the board every second.")
 (defvar fleet-board--soon nil "The timer that will process what waits.")
 (defvar fleet-board--busy nil "Non-nil while requests are processed.")
+(defvar fleet-board--changed nil "Non-nil if edits of ours were not announced yet.")
 
 ;;;; Requests
 
@@ -201,6 +208,7 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
                                     (aref edit 0) (aref edit 1) (aref edit 2)))
             (progn
               (fleet--mod-confirm)
+              (setq fleet-board--changed t)
               (fleet-board--settled-p))
           (cl-incf tries)
           (fleet-watch-sync-all))
@@ -247,7 +255,11 @@ If a change hook of somebody else's changed more, read everything again."
           (when (stringp trouble)
             (fleet--mod-notice trouble)))
         (when (> (fleet--mod-pending) 0)
-          (fleet-board--process))))))
+          (fleet-board--process)))
+      (when fleet-board--changed
+        (setq fleet-board--changed nil)
+        (fleet-board--quietly
+          (run-hooks 'fleet-board-changed-hook))))))
 
 (defun fleet-board--post-command ()
   "After a command that changed the board, let the engine know."
@@ -325,7 +337,6 @@ name is let go (R18)."
         (enable-dir-local-variables nil)
         (large-file-warning-threshold nil)
         (vc-follow-symlinks t)
-        (org-inhibit-startup-visibility-stuff t)
         (inhibit-message t))
     (find-file-noselect file t)))
 
@@ -497,7 +508,7 @@ non-nil if a board was served."
 ;;;; What only a person can say
 
 (defun fleet-resolve ()
-  "Accept the board's text as it is, after it undid much of the fleet's work at once.
+  "Accept the board's text as it is, after it undid much work at once.
 Return non-nil if there was such a conflict."
   (interactive)
   (let ((result (fleet--mod-resolve)))

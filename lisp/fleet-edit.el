@@ -75,11 +75,11 @@ or a keyboard macro is being executed."
 ;;;; What
 
 (defun fleet-edit-apply (buffer head headline edits)
-  "Change one heading of BUFFER by EDITS; return t, or `stale' if it is not there.
+  "Change one heading of BUFFER by EDITS; return t, or `stale'.
 HEAD is the position of the heading's first star and HEADLINE its whole
-line, empty for text before the first heading.  EDITS are lists (POS OLD NEW): the text at POS is OLD and becomes
-NEW.  They are done in this order, so a POS counts in the text that the
-edits before it left.
+line, empty for text before the first heading.  EDITS are lists (POS OLD
+NEW): the text at POS is OLD and becomes NEW.  They are done in this
+order, so a POS counts in the text that the edits before it left.
 
 All of them are done or none: if the headline or some OLD is not found
 the result is `stale', and an error from a change hook is signalled once
@@ -135,7 +135,7 @@ the text is what it was."
 
 (defun fleet-edit--slide (before old new)
   "Return how far back after BEFORE to insert NEW so that it is whole lines.
-Inserting \"b\\na\" after \"a\" is inserting \"a\\nb\" lines one character earlier.
+Inserting \"b\\na\" after \"a\" is inserting \"a\\nb\" one character earlier.
 Zero unless OLD is empty and that can be had."
   (let ((size (length new)) (slide 0))
     (when (and (string-empty-p old) (not (string-suffix-p "\n" new)))
@@ -201,12 +201,15 @@ RECORDED is the undo list of the same."
                (advance (or (< start end) (fleet-edit--lines-p start new)))
                (overlays (fleet-edit--invisible-overlays start end))
                (repairs (append (fleet-edit--fold-repairs overlays start end new)
+                                (fleet-edit--first-body-repairs start end new)
                                 (fleet-edit--point-repairs start end new)))
                (before (fleet-edit--start-record overlays)))
     (save-excursion
       (unless (string-empty-p new)
         (fleet-edit--insert end new advance))
       (when (< start end)
+        ;; A change hook may have moved what is to be deleted.
+        (fleet-edit--check-text (list start (concat old new) nil))
         (let ((inhibit-read-only t))
           (delete-region start end))))
     (mapc #'funcall repairs)
@@ -237,30 +240,43 @@ If the group is undone, OVERLAYS get their present places again."
 
 (defun fleet-edit--take-back (recorded hooks)
   "Undo all that is RECORDED and put the change HOOKS back.
-Emacs removes all change hooks when one of them fails.  They are put
-back before each step, so that the others hear of it, and may fail
-again, after the text was changed."
-  (let ((buffer-undo-list t))
-    (while recorded
-      (fleet-edit--set-change-hooks hooks)
-      (let ((step (list (pop recorded))))
-        (while (markerp (car-safe (car recorded)))
-          (setq step (nconc step (list (pop recorded)))))
-        (ignore-errors (primitive-undo 1 step))))
+Emacs removes all change hooks when one of them fails.  Meanwhile each
+of them hears of every step, and may fail again without harm."
+  (unwind-protect
+      (let ((buffer-undo-list t))
+        (pcase-dolist (`(,hook . ,_) hooks)
+          (set (make-local-variable hook) (fleet-edit--harmless hook hooks)))
+        (while recorded
+          (setq recorded (primitive-undo 1 recorded))))
     (fleet-edit--set-change-hooks hooks)))
 
+(defun fleet-edit--harmless (hook hooks)
+  "Return a value for HOOK that calls what it has in HOOKS, ignoring errors."
+  (pcase-let ((`(,_ ,value ,default) (assq hook hooks)))
+    (list (lambda (&rest arguments)
+            (dolist (function (fleet-edit--hook-functions value default))
+              (ignore-errors (apply function arguments)))))))
+
+(defun fleet-edit--hook-functions (value default)
+  "Return the functions of a hook with VALUE, where t stands for DEFAULT."
+  (let ((functions (if (functionp value) (list value) value)))
+    (if (memq t functions)
+        (append (remq t functions) (if (functionp default) (list default) (remq t default)))
+      functions)))
+
 (defun fleet-edit--change-hooks ()
-  "Return the change hooks of the current buffer: (SYMBOL LOCAL-P VALUE DEFAULT)."
+  "Return the change hooks of the current buffer: (SYMBOL VALUE DEFAULT LOCAL-P)."
   (mapcar (lambda (hook)
-            (list hook (local-variable-p hook) (symbol-value hook) (default-value hook)))
+            (list hook (symbol-value hook) (default-value hook) (local-variable-p hook)))
           '(before-change-functions after-change-functions)))
 
 (defun fleet-edit--set-change-hooks (hooks)
   "Set the change hooks of the current buffer to HOOKS."
-  (pcase-dolist (`(,hook ,local ,value ,default) hooks)
+  (pcase-dolist (`(,hook ,value ,default ,local) hooks)
     (set-default hook default)
-    (when local
-      (set (make-local-variable hook) value))))
+    (if local
+        (set (make-local-variable hook) value)
+      (kill-local-variable hook))))
 
 ;;;; Without questions
 
@@ -347,10 +363,68 @@ START to END becomes NEW."
 
 (defun fleet-edit--below-fold-p (overlay position)
   "Return non-nil if OVERLAY hides a subtree to whose end POSITION belongs."
-  (and (eq (overlay-get overlay 'invisible) 'outline)
-       (<= (overlay-end overlay) position)
-       (cl-loop for place from (overlay-end overlay) below position
-                always (eq (char-after place) ?\n))))
+  (let ((from (overlay-start overlay)) (to (overlay-end overlay)))
+    (and (<= to position)
+         (fleet-edit--heading-line-p from)
+         (cl-loop for place from to below position
+                  always (eq (char-after place) ?\n)))))
+
+(defun fleet-edit--heading-line-p (position)
+  "Return non-nil if POSITION is on the line of a heading."
+  (save-excursion
+    (goto-char position)
+    (forward-line 0)
+    (looking-at-p "\\*+ ")))
+
+(defconst fleet-edit--neighbours-max 100
+  "How many headings without a body are passed to see whether a board is folded.")
+
+(defun fleet-edit--first-body-repairs (start end new)
+  "Return functions that fold NEW if it becomes the first body of a heading.
+It replaces START to END.  A heading without a body is neither open nor
+folded: it becomes what the headings around it are."
+  (when (and (= start end)
+             (> start (point-min))
+             (fleet-edit--lines-p start new)
+             (memq (char-after start) '(nil ?*))
+             (not (string-match-p "^\\*+ " new))
+             (fleet-edit--heading-line-p (1- start)))
+    (cl-loop for buffer in (fleet-edit--family)
+             when (with-current-buffer buffer (fleet-edit--among-folded-p (1- start)))
+             collect (let ((buffer buffer))
+                       (lambda ()
+                         (with-current-buffer buffer
+                           (save-restriction
+                             (widen)
+                             (outline-flag-region (1- start) (+ start (length new) -1) t))))))))
+
+(defun fleet-edit--among-folded-p (position)
+  "Return non-nil if the heading at POSITION has folded ones around it.
+What is above decides; above the first entry there is none."
+  (and (derived-mode-p 'outline-mode)
+       (not (invisible-p position))
+       (save-excursion
+         (save-restriction
+           (widen)
+           (goto-char position)
+           (pcase (fleet-edit--nearest-fold -1)
+             ('none (eq 'folded (fleet-edit--nearest-fold 1)))
+             (found (eq 'folded found)))))))
+
+(defun fleet-edit--nearest-fold (step)
+  "Return whether the next body in direction STEP is `folded' or `open', or `none'."
+  (save-excursion
+    (let ((found nil) (left fleet-edit--neighbours-max))
+      (while (and (not found) (> (cl-decf left) 0))
+        (forward-line 0)
+        (setq found (cond ((/= 0 (forward-line step)) 'none)
+                          ((eobp) 'none)
+                          ((invisible-p (line-end-position)) 'folded)
+                          ((invisible-p (point)) 'folded)
+                          ((fleet-edit--heading-line-p (point)) nil)
+                          ((save-excursion (re-search-backward "^\\*+ " nil t)) 'open)
+                          (t 'none))))
+      (or found 'none))))
 
 ;;;; The person's undo list
 

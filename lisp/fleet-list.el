@@ -94,29 +94,25 @@ with a prefix argument in that of another agent."
   :interactive nil
   (setq tabulated-list-format
         (vector (list "State" 11 t)
-                (list "Pri" 3 #'fleet-list--before-p)
-                (list "Task" 14 t)
-                (list "Title" 40 t)
-                (list "Holder" 12 #'fleet-list--before-p)
-                (list "Deadline" 16 #'fleet-list--before-p)
-                (list "Tags" 0 #'fleet-list--before-p))
+                (list "Pri" 3 (fleet-list--by 1))
+                (list "Task" 16 (fleet-list--by 2))
+                (list "Title" 34 t)
+                (list "Holder" 10 (fleet-list--by 4))
+                (list "Deadline" 14 (fleet-list--by 5))
+                (list "Tags" 0 (fleet-list--by 6)))
         tabulated-list-padding 1)
   (setq-local revert-buffer-function #'fleet-list--revert)
   (setq-local mode-line-process '((:eval (fleet-list--summary))))
   (tabulated-list-init-header))
 
-(defun fleet-list--before-p (a b)
-  "Return non-nil if entry A comes before B in the column that is sorted by.
-Rows that have nothing there come last."
-  (let* ((column (tabulated-list--column-number (car tabulated-list-sort-key)))
-         (text (lambda (entry)
-                 (let ((cell (aref (cadr entry) column)))
-                   (if (stringp cell) cell (car cell)))))
-         (left (funcall text a))
-         (right (funcall text b)))
-    (cond ((string-empty-p left) nil)
-          ((string-empty-p right) t)
-          (t (string< left right)))))
+(defun fleet-list--by (column)
+  "Return a predicate to sort rows by COLUMN, those with nothing there last."
+  (lambda (a b)
+    (let ((left (aref (cadr a) column))
+          (right (aref (cadr b) column)))
+      (cond ((string-empty-p left) nil)
+            ((string-empty-p right) t)
+            (t (string< left right))))))
 
 (defun fleet-list--summary ()
   "Return how many tasks the list has, and for whom, for the mode line."
@@ -138,7 +134,7 @@ Rows that have nothing there come last."
     (pop-to-buffer buffer)))
 
 (defun fleet-list-refresh ()
-  "Refresh the lists of tasks that a window shows.
+  "Refresh the lists of tasks which are in a window.
 An error is only told: the lists are not what the caller was about."
   (dolist (buffer (buffer-list))
     (when (and (eq 'fleet-list-mode (buffer-local-value 'major-mode buffer))
@@ -189,16 +185,18 @@ Without that task it is in the same line, or else in the last one."
       (point))))
 
 (defun fleet-list--entry (task)
-  "Return the row of TASK."
-  (list (plist-get task :name)
-        (vector (propertize (fleet-task-line (plist-get task :keyword))
-                            'face (fleet-task-face task))
-                (fleet-task-line (plist-get task :priority))
-                (fleet-task-line (plist-get task :name))
-                (fleet-task-title task)
-                (fleet-task-line (plist-get task :holder))
-                (fleet-task-date (plist-get task :deadline))
-                (fleet-list--remarks task))))
+  "Return the row of TASK; a name that is only the title is left out."
+  (let ((name (plist-get task :name))
+        (title (fleet-task-title task)))
+    (list name
+          (vector (propertize (fleet-task-line (plist-get task :keyword))
+                              'face (fleet-task-face task))
+                  (fleet-task-line (plist-get task :priority))
+                  (if (equal name title) "" (fleet-task-line name))
+                  title
+                  (fleet-task-line (plist-get task :holder))
+                  (fleet-task-date (plist-get task :deadline))
+                  (fleet-list--remarks task)))))
 
 (defun fleet-list--remarks (task)
   "Return the tags of TASK, and why nobody can claim it, if so."

@@ -34,7 +34,7 @@
 (require 'easymenu)
 (require 'fleet-queue)
 
-(declare-function fleet-unserve "fleet" ())
+(declare-function fleet-unserve "fleet-board" ())
 
 (defvar fleet-mode-line nil
   "What the mode line says after \"Fleet\" in the board's buffer.
@@ -62,7 +62,7 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     map)
   "Keymap of the fleet commands, to be bound to a key of your choice.")
 
-;;;###autoload (autoload 'fleet-command-map "fleet-mode" nil nil 'keymap)
+;;;###autoload (autoload 'fleet-command-map "fleet" nil nil 'keymap)
 (defalias 'fleet-command-map fleet-command-map)
 
 (defvar fleet-mode-map
@@ -100,7 +100,7 @@ A mode line construct; the owner of the board sets it buffer-locally.")
   (interactive)
   (describe-keymap 'fleet-command-map))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-mode "fleet" nil t)
 (define-minor-mode fleet-mode
   "Keys, menu and mode line for the board that is served.
 It is turned on where a board is served; by itself it changes nothing

@@ -33,7 +33,7 @@
 (defconst fleet-module-version "0.1.0"
   "Version of the native module that this Lisp needs.")
 
-(declare-function fleet--mod-version "ext:fleet-module" ())
+(declare-function fleet--mod-version "ext:fleet-module.so" ())
 
 (defcustom fleet-module-directory nil
   "Directory of the native module, or nil for the one of the Lisp files.

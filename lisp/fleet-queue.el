@@ -31,6 +31,9 @@
 ;; refusals into a `user-error'.  The key :show is what makes the
 ;; difference.
 ;;
+;; The autoloads name fleet.el, because that loads the owner of the board
+;; as well.
+;;
 ;; A function that was given its arguments asks nothing.  No rule of the
 ;; queue is in this file; PROTOCOL.md says what each verb does and which
 ;; fields its reply has.
@@ -133,7 +136,7 @@ that puts the reply into words; they are shown, and a refusal becomes a
 
 ;;;; Holding a task
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-claim "fleet" nil t)
 (cl-defun fleet-claim (&optional task agent &key tags resume id show)
   "Make AGENT the holder of TASK and return the reply.
 Without TASK, or with an empty one, that is the best task which is ready
@@ -151,14 +154,14 @@ To take a claim back, use `fleet-release', not undo."
   (fleet-queue--ask agent `(:verb "claim" :task ,task :tags ,tags :resume ,resume)
                     id (and show #'fleet-queue--claimed)))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-claim-next "fleet" nil t)
 (defun fleet-claim-next (agent)
   "Claim the best task that is ready for AGENT.
 With a prefix argument, ask for AGENT."
   (interactive (list (fleet-queue--read-agent)))
   (fleet-claim nil agent :show t))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-done "fleet" nil t)
 (cl-defun fleet-done (task &optional result agent &key token id show)
   "Close TASK as done with RESULT and return the reply.
 AGENT, which defaults to `fleet-agent', must be its holder; TOKEN, that
@@ -171,7 +174,7 @@ With SHOW, as in interactive use, tell the outcome in the echo area."
   (fleet-queue--ask agent `(:verb "done" :task ,task :token ,token :result ,result)
                     id (and show #'fleet-queue--outcome)))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-fail "fleet" nil t)
 (cl-defun fleet-fail (task &optional reason agent &key token id show)
   "Report that an attempt at TASK failed for REASON; return the reply.
 The task waits for its next attempt, or has failed for good.  AGENT,
@@ -183,7 +186,7 @@ TOKEN, ID and SHOW are as in `fleet-done'."
   (fleet-queue--ask agent `(:verb "fail" :task ,task :token ,token :reason ,reason)
                     id (and show #'fleet-queue--outcome)))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-release "fleet" nil t)
 (cl-defun fleet-release (task &optional reason agent &key token id show)
   "Give TASK back for REASON, without counting an attempt; return the reply.
 AGENT, TOKEN, ID and SHOW are as in `fleet-done'."
@@ -196,7 +199,7 @@ AGENT, TOKEN, ID and SHOW are as in `fleet-done'."
 
 ;;;; Closing and opening
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-skip "fleet" nil t)
 (cl-defun fleet-skip (task &optional reason agent &key id show)
   "Close TASK, which nobody shall do, for REASON; return the reply.
 AGENT, ID and SHOW are as in `fleet-done'."
@@ -207,7 +210,7 @@ AGENT, ID and SHOW are as in `fleet-done'."
   (fleet-queue--ask agent `(:verb "skip" :task ,task :reason ,reason)
                     id (and show #'fleet-queue--outcome)))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-requeue "fleet" nil t)
 (cl-defun fleet-requeue (task &optional reason agent &key id show)
   "Open the closed TASK again for REASON; return the reply.
 AGENT, ID and SHOW are as in `fleet-done'."
@@ -220,7 +223,7 @@ AGENT, ID and SHOW are as in `fleet-done'."
 
 ;;;; Writing
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-add "fleet" nil t)
 (cl-defun fleet-add (title &key tags priority deadline scheduled body task blocked-by
                            agent id show)
   "Add a task called TITLE at the end of the board and return the reply.
@@ -243,7 +246,7 @@ AGENT, ID and SHOW are as in `fleet-done'."
                          (lambda (reply)
                            (format "Added %s" (fleet-task-headline (plist-get reply :task)))))))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-note "fleet" nil t)
 (cl-defun fleet-note (task text &optional agent &key token id show)
   "Add the progress line TEXT to the log of TASK and return the reply.
 AGENT, TOKEN, ID and SHOW are as in `fleet-done'."
@@ -256,7 +259,7 @@ AGENT, TOKEN, ID and SHOW are as in `fleet-done'."
                     (and show
                          (lambda (_) (format "Noted on %s" task)))))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-append "fleet" nil t)
 (cl-defun fleet-append (text &optional agent &key id show)
   "Append the status message TEXT to the board and return the reply.
 AGENT, ID and SHOW are as in `fleet-done'."
@@ -266,7 +269,7 @@ AGENT, ID and SHOW are as in `fleet-done'."
 
 ;;;; Reading
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-poll "fleet" nil t)
 (cl-defun fleet-poll (&optional agent &key tags limit show)
   "Return the reply with the :tasks that are ready for AGENT, best first.
 Without AGENT, those that are ready for anyone; interactively it is
@@ -277,7 +280,7 @@ With SHOW, as in interactive use, list them in a buffer."
                      `(:verb "poll" :tags ,tags :limit ,limit)
                      (and show "*Fleet ready*")))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-list "fleet" nil t)
 (cl-defun fleet-list (&key state tags holder limit show)
   "Return the reply with the :tasks of the board, in its order.
 Only those in STATE (Fleet's word or the keyword), with all TAGS, held by
@@ -300,7 +303,7 @@ List its tasks in the buffer BUFFER-NAME unless that is nil."
           (message "%s" (string-join (plist-get reply :notices) "\n")))
         reply))))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-show "fleet" nil t)
 (cl-defun fleet-show (task &key show)
   "Return the reply with the whole :task TASK.
 With SHOW, as in interactive use, show it in the help buffer."
@@ -312,7 +315,7 @@ With SHOW, as in interactive use, show it in the help buffer."
         (fleet-view-task (plist-get reply :task))
         reply))))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-status "fleet" nil t)
 (cl-defun fleet-status (&key show)
   "Return the reply with the :status of board, journal and daemon.
 With SHOW, as in interactive use, tell it in the echo area."
@@ -324,7 +327,7 @@ With SHOW, as in interactive use, tell it in the echo area."
         (message "%s" (fleet-view-status (plist-get reply :status)))
         reply))))
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-log "fleet" nil t)
 (cl-defun fleet-log (&key after task by limit show)
   "Return the reply with the :events of the journal, oldest first.
 Only events after number AFTER, of TASK, BY an agent (also `human' and

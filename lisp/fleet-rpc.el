@@ -44,9 +44,20 @@
 (defconst fleet-rpc--text-chars-max 1000
   "How much of an error's text goes into a reply, in characters.")
 
+(defconst fleet-rpc--codes
+  '((fleet-usage-error . "usage")
+    (fleet-not-found . "not-found")
+    (fleet-conflict . "conflict")
+    (fleet-halted . "halt")
+    (fleet-unreachable . "unreachable")
+    (fleet-denied . "denied")
+    (fleet-corrupt . "corrupt")
+    (fleet-config-error . "config"))
+  "The JSON names of refusals; of all others it is \"general\".")
+
 (define-error 'fleet-rpc-bad-request "The request cannot be read")
 
-;;;###autoload
+;;;###autoload (autoload 'fleet-rpc "fleet")
 (defun fleet-rpc (base64)
   "Carry out the request in BASE64 and return the reply, also in base64.
 Both are JSON in UTF-8; PROTOCOL.md describes them.  The result is ASCII
@@ -64,11 +75,11 @@ says that the outcome is unknown."
           (debug-on-signal nil)
           (debug-on-message nil)
           (signal-hook-function nil))
+      ;; A C-g from before is not meant for this; one that comes in meanwhile
+      ;; must not take the answer away on its way out.
+      (setq quit-flag nil)
       (prog1 (fleet-rpc--guarded base64)
-        (unless interrupted
-          ;; A C-g that came in meanwhile was not meant for this, and would
-          ;; take the answer away.
-          (setq quit-flag nil))))))
+        (setq quit-flag interrupted)))))
 
 (defun fleet-rpc--guarded (base64)
   "Return the encoded reply to BASE64, whatever non-local exit is tried."
@@ -83,6 +94,7 @@ says that the outcome is unknown."
                       (setq json (fleet-rpc--decode base64))
                       (fleet-rpc--encode (fleet-request-json json)))
                   (fleet-rpc-bad-request (fleet-rpc--refusal "usage" "bad-request" (cadr error)))
+                  (fleet-error (fleet-rpc--refused error json))
                   (t (fleet-rpc--unknown json (fleet-rpc--error-text error)))))
         (throw 'fleet-rpc--out nil)))
     (or reply (fleet-rpc--unknown json "something in Emacs left the request by a throw"))))
@@ -118,6 +130,16 @@ says that the outcome is unknown."
                 (message . ,message)
                 ,@(and hint `((hint . ,hint)))))))))
 
+(defun fleet-rpc--refused (error json)
+  "Return the refusal that ERROR is, a `fleet-error'; JSON is the request.
+It was signalled instead of a reply, so nothing was changed."
+  (pcase error
+    (`(,symbol ,(and message (pred stringp)) . ,(and details (pred proper-list-p)))
+     (fleet-rpc--refusal (alist-get symbol fleet-rpc--codes "general")
+                         (or (plist-get details :reason) "rpc-failed")
+                         message (plist-get details :hint) (fleet-rpc--id json)))
+    (_ (fleet-rpc--unknown json (fleet-rpc--error-text error)))))
+
 (defun fleet-rpc--unknown (json message)
   "Return the refusal for a failure with MESSAGE; JSON is the request, if read."
   (if json
@@ -135,7 +157,7 @@ says that the outcome is unknown."
     (t nil)))
 
 (defun fleet-rpc--error-text (error)
-  "Return what ERROR says, in characters that JSON can carry."
+  "Return the words of ERROR, in characters that JSON can carry."
   (let ((text (condition-case nil
                   (let ((print-length 20) (print-level 5))
                     (error-message-string error))

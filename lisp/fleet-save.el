@@ -33,9 +33,9 @@
 
 (require 'fleet-watch)
 
-(declare-function fleet--mod-save "ext:fleet-module" ())
-(declare-function fleet--mod-set-paused "ext:fleet-module" (why))
-(declare-function fleet--mod-settle "ext:fleet-module" (all))
+(declare-function fleet--mod-save "ext:fleet-module.so" ())
+(declare-function fleet--mod-set-paused "ext:fleet-module.so" (why))
+(declare-function fleet--mod-settle "ext:fleet-module.so" (all))
 
 (defcustom fleet-save-delay 0.3
   "Seconds between an agent's edit and the saving of the board.

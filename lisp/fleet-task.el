@@ -74,7 +74,7 @@
 ;;;; Refusals in words
 
 (defun fleet-error-text (error)
-  "Return what ERROR, a caught `fleet-error', says to a person.
+  "Return the words of ERROR, a caught `fleet-error', for a person.
 ERROR is (SYMBOL MESSAGE :reason REASON :hint HINT ...)."
   (pcase error
     (`(,_ ,(and message (pred stringp)) . ,details)
@@ -288,9 +288,6 @@ Its category is `fleet-task'."
               . ,(lambda (text) (fleet-task--annotation (gethash text tasks))))
              (affixation-function
               . ,(lambda (offered) (fleet-task--affixes offered tasks)))
-             (group-function
-              . ,(lambda (text transform)
-                   (if transform text (plist-get (gethash text tasks) :keyword))))
              (display-sort-function . identity)
              (cycle-sort-function . identity))))
       (lambda (string predicate action)
@@ -299,7 +296,7 @@ Its category is `fleet-task'."
           (complete-with-action action tasks string predicate))))))
 
 (defun fleet-task--annotation (task)
-  "Return what a prompt shows after TASK: state, holder, tags, deadline."
+  "Return the text after TASK in a prompt: state, holder, tags, deadline."
   (fleet-task--suffix task (list (plist-get task :keyword))))
 
 (defun fleet-task--suffix (task &optional first)
@@ -316,7 +313,7 @@ Its category is `fleet-task'."
       "")))
 
 (defun fleet-task--affixes (offered tasks)
-  "Return (TEXT PREFIX SUFFIX) for each text OFFERED; TASKS tells their tasks."
+  "Return (TEXT PREFIX SUFFIX) for each text OFFERED; TASKS maps texts to tasks."
   (let* ((keyword (lambda (text) (or (plist-get (gethash text tasks) :keyword) "")))
          (width (apply #'max 0 (mapcar (lambda (text) (length (funcall keyword text))) offered))))
     (mapcar (lambda (text)

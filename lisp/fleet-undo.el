@@ -60,7 +60,7 @@
   (text nil :documentation "The new characters, or nil if unknown.")
   (live t :documentation "Nil where the text of this moment does not have it.")
   (side nil :documentation "Forced answer of `fleet-undo--side'.")
-  (ties nil :documentation "Sides chosen at insertions, newest first: (LENGTH . SIDE).")
+  (ties nil :documentation "Sides taken, newest first: (KIND LENGTH . SIDE).")
   (head nil :documentation "First cell of the change group being walked.")
   (cell nil :documentation "Cell being walked.")
   (rebirth nil :documentation "Deletion entry and offset (ENTRY . OFFSET) that bring it back."))
@@ -121,6 +121,8 @@ partly, that change and all older ones are forgotten.  A LIST of t
   "Carry EDIT through the entry in CELL; return non-nil if that is impossible."
   (let ((entry (car cell)))
     (cond
+     ((fleet-undo--combined-p entry)
+      (fleet-undo--through-combined entry edit))
      ((not (fleet-undo--edit-live edit))
       (fleet-undo--maybe-revive cell edit)
       nil)
@@ -171,7 +173,7 @@ partly, that change and all older ones are forgotten.  A LIST of t
       nil)
      ((and (<= beg (fleet-undo--edit-start edit)) (<= (fleet-undo--end edit) end))
       (setcdr range (+ end (fleet-undo--growth edit)))
-      (fleet-undo--absorb edit beg length)
+      (fleet-undo--absorb edit range beg length)
       nil)
      (t 'overlap))))
 
@@ -195,29 +197,42 @@ partly, that change and all older ones are forgotten.  A LIST of t
 (defun fleet-undo--note-tie (edit position length side)
   "Remember that EDIT, if it inserts at POSITION, lay on SIDE of LENGTH characters."
   (when (and (zerop (fleet-undo--edit-old edit))
-             (= position (fleet-undo--edit-start edit)))
-    (push (cons length side) (fleet-undo--edit-ties edit))))
+             (= position (fleet-undo--edit-start edit))
+             (not (fleet-undo--matching-tie edit 'deletion length)))
+    (push `(insertion ,length . ,side) (fleet-undo--edit-ties edit))))
+
+(defun fleet-undo--matching-tie (edit kind length)
+  "Take the newest tie of EDIT if it has KIND and LENGTH; return it.
+What an undo records mirrors what it undoes, so in a history the two
+enclose what happened in between, like parentheses."
+  (pcase (car (fleet-undo--edit-ties edit))
+    (`(,(pred (eq kind)) ,(pred (eql length)) . ,_)
+     (pop (fleet-undo--edit-ties edit)))))
 
 (defun fleet-undo--side (edit length)
   "Return on which side EDIT lies of LENGTH characters deleted where it inserts.
-An undone deletion is an insertion in the newer history; both must
-get the same answer.  Otherwise whole lines belong to what stands
-before them, as `fleet-edit-apply' has it for markers, and other text
-follows what comes back."
-  (cond ((fleet-undo--edit-side edit))
-        ((eql length (caar (fleet-undo--edit-ties edit)))
-         (cdr (pop (fleet-undo--edit-ties edit))))
-        ((string-suffix-p "\n" (or (fleet-undo--edit-text edit) "")) 'before)
-        (t 'after)))
+If the deletion was undone later, the side that it had of what came
+back.  Otherwise whole lines belong to what stands before them, as
+`fleet-edit-apply' has it for markers, and other text follows what
+comes back."
+  (or (fleet-undo--edit-side edit)
+      (cddr (fleet-undo--matching-tie edit 'insertion length))
+      (let ((side (fleet-undo--usual-side edit)))
+        (push `(deletion ,length . ,side) (fleet-undo--edit-ties edit))
+        side)))
+
+(defun fleet-undo--usual-side (edit)
+  "Return on which side of a place EDIT lies of what comes back there."
+  (if (string-suffix-p "\n" (or (fleet-undo--edit-text edit) "")) 'before 'after))
 
 ;;;; Edits inside the person's text
 
-(defun fleet-undo--absorb (edit beg length)
-  "Note that undoing LENGTH characters at BEG takes EDIT away.
+(defun fleet-undo--absorb (edit range beg length)
+  "Note that undoing RANGE, LENGTH characters at BEG, takes EDIT away.
 If those came back by an undo, then the deletion that was undone holds
 the same text, and EDIT is carried on inside of it."
   (let ((twin (and (fleet-undo--edit-text edit)
-                   (fleet-undo--undone-deletion edit))))
+                   (fleet-undo--undone-deletion edit range))))
     (setf (fleet-undo--edit-live edit) nil
           (fleet-undo--edit-rebirth edit)
           (and twin
@@ -226,17 +241,16 @@ the same text, and EDIT is carried on inside of it."
                (= (abs (cdr twin)) beg)
                (cons twin (- (fleet-undo--edit-start edit) beg))))))
 
-(defun fleet-undo--undone-deletion (edit)
-  "Return the entry whose undoing recorded the cell that EDIT is at.
+(defun fleet-undo--undone-deletion (edit range)
+  "Return the entry whose undoing recorded RANGE, which EDIT is at.
 An undo records the entries of its group in the opposite order."
   (let* ((head (fleet-undo--edit-head edit))
-         (older (and head (gethash head undo-equiv-table))))
+         (older (gethash head undo-equiv-table)))
     (when (or (consp older) (eq older t))
-      (let ((rank (length (fleet-undo--sized-entries head (cdr (fleet-undo--edit-cell edit)))))
+      (let ((rank (cl-position range (fleet-undo--sized-entries head nil) :test #'eq))
             (group (fleet-undo--group-before (fleet-undo--edit-cell edit) older)))
-        (and group
-             (car (nthcdr (1- rank)
-                          (nreverse (fleet-undo--sized-entries group older)))))))))
+        (and rank group
+             (nth rank (nreverse (fleet-undo--sized-entries group older))))))))
 
 (defun fleet-undo--group-before (cell older)
   "Return the last group that starts after CELL and ends before OLDER.
@@ -249,15 +263,25 @@ OLDER is a cell, or t for the end of the list."
     (and (or cell (eq older t)) group)))
 
 (defun fleet-undo--sized-entries (cell stop)
-  "Return the insertions and deletions from CELL to before STOP or a boundary."
+  "Return the insertions and deletions from CELL to before STOP or a boundary.
+Combined changes count one by one."
   (let ((entries nil))
     (while (and (car cell) (not (eq cell stop)))
-      (when (and (consp (car cell))
-                 (integerp (cdar cell))
-                 (or (integerp (caar cell)) (stringp (caar cell))))
-        (push (car cell) entries))
+      (pcase (car cell)
+        ((pred fleet-undo--combined-p)
+         (setq entries (nconc (nreverse (cl-loop for nested on (nth 7 (car cell))
+                                                 nconc (fleet-undo--sized-entry (car nested))))
+                              entries)))
+        (entry (setq entries (nconc (fleet-undo--sized-entry entry) entries))))
       (setq cell (cdr cell)))
     (nreverse entries)))
+
+(defun fleet-undo--sized-entry (entry)
+  "Return a list of ENTRY if it is an insertion or a deletion."
+  (and (consp entry)
+       (integerp (cdr entry))
+       (or (integerp (car entry)) (stringp (car entry)))
+       (list entry)))
 
 (defun fleet-undo--maybe-revive (cell edit)
   "Put EDIT into the deleted text in CELL if that is where it comes back."
@@ -297,34 +321,52 @@ Emacs itself adds a call of `cdr' that only fills a place."
 (defun fleet-undo--through-ranged-call (entry edit)
   "Carry EDIT through ENTRY, (apply DELTA BEG END FUN . ARGS).
 Undoing it changes BEG to END, which gets DELTA characters longer."
-  (pcase-let ((`(,delta ,_ ,end ,fun . ,_) (cdr entry)))
+  (pcase-let ((`(,delta ,_ ,end . ,_) (cdr entry)))
     (cond
-     ((eq fun 'undo--wrap-and-run-primitive-undo)
-      (fleet-undo--through-combined entry edit))
      ((>= (fleet-undo--edit-start edit) end)
       (cl-incf (fleet-undo--edit-start edit) delta)
       nil)
      ;; What is before or inside would have to be told to the function.
      (t 'overlap))))
 
+(defun fleet-undo--combined-p (entry)
+  "Return non-nil if ENTRY was recorded by `combine-change-calls'."
+  (and (eq (car-safe entry) 'apply)
+       (integerp (cadr entry))
+       (eq (nth 4 entry) 'undo--wrap-and-run-primitive-undo)))
+
 (defun fleet-undo--through-combined (entry edit)
-  "Carry EDIT through ENTRY, the changes that `combine-change-calls' recorded."
-  (pcase-let* ((call (cdr entry))
-               (`(,_ ,beg ,end ,_ . ,args) call)
+  "Carry EDIT through ENTRY, (apply DELTA BEG END FUN BEG END LIST)."
+  (pcase-let* ((`(,delta ,beg ,end ,_ . ,args) (cdr entry))
                (growth (fleet-undo--growth edit))
-               (place (fleet-undo--place-of edit beg end)))
+               (lived (fleet-undo--edit-live edit))
+               (place (and lived (fleet-undo--combined-place edit delta beg end))))
     (if (or (eq place 'overlap)
             (fleet-undo--walk-combined (nth 2 args) edit place))
         'overlap
       (when (eq place 'before)
-        (cl-incf (nth 1 call) growth)
-        (cl-incf (nth 0 args) growth))
+        (setf (nth 2 entry) (+ beg growth)
+              (nth 0 args) (+ beg growth)))
       (when (memq place '(before inside))
-        (cl-incf (nth 2 call) growth)
-        (cl-incf (nth 1 args) growth))
-      (unless (fleet-undo--edit-live edit)
-        (cl-decf (nth 0 call) growth))
+        (setf (nth 3 entry) (+ end growth)
+              (nth 1 args) (+ end growth)))
+      (cond ((and lived (not (fleet-undo--edit-live edit))) (cl-decf (nth 1 entry) growth))
+            ((and (not lived) (fleet-undo--edit-live edit)) (cl-incf (nth 1 entry) growth)))
       nil)))
+
+(defun fleet-undo--combined-place (edit delta beg end)
+  "Return where EDIT lies: before, inside, after or in overlap of BEG to END.
+DELTA is by how much undoing makes BEG to END longer; it finds the side
+at which EDIT lay of the same text when that came back."
+  (let ((start (fleet-undo--edit-start edit)) (tie nil)
+        (place (fleet-undo--place-of edit beg end)))
+    (when (and (zerop (fleet-undo--edit-old edit)) (memql start (list beg end)))
+      (setq tie (fleet-undo--matching-tie edit 'combined (+ (- end beg) delta)))
+      (when (= beg end)
+        (setq place (if tie (cddr tie) (fleet-undo--usual-side edit))))
+      (unless tie
+        (push `(combined ,(- end beg) . ,place) (fleet-undo--edit-ties edit))))
+    place))
 
 (defun fleet-undo--place-of (edit beg end)
   "Return where EDIT lies: before, inside, after or in overlap of BEG to END."
@@ -336,15 +378,15 @@ Undoing it changes BEG to END, which gets DELTA characters longer."
 (defun fleet-undo--walk-combined (cell edit place)
   "Carry EDIT through the nested list CELL; return non-nil if impossible.
 PLACE says where EDIT lies; what is outside must stay outside."
-  (let ((failed nil) (head (fleet-undo--edit-head edit)) (ties (fleet-undo--edit-ties edit)))
-    (setf (fleet-undo--edit-side edit) (car (memq place '(before after)))
-          (fleet-undo--edit-head edit) nil)
+  (let ((failed nil) (ties (fleet-undo--edit-ties edit)) (side (fleet-undo--edit-side edit)))
+    (when (memq place '(before after))
+      (setf (fleet-undo--edit-side edit) place))
     (while (and cell (not failed))
       (setq failed (and (car cell) (fleet-undo--step cell edit))
             cell (cdr cell)))
-    (setf (fleet-undo--edit-side edit) nil
-          (fleet-undo--edit-head edit) head
-          (fleet-undo--edit-ties edit) ties)
+    (setf (fleet-undo--edit-side edit) side)
+    (when (memq place '(before after))
+      (setf (fleet-undo--edit-ties edit) ties))
     failed))
 
 ;;;; The mark of a saved text

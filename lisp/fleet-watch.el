@@ -38,10 +38,10 @@
 
 (require 'fleet-edit)
 
-(declare-function fleet--mod-window "ext:fleet-module" (prefix suffix total))
-(declare-function fleet--mod-resync "ext:fleet-module" (text))
-(declare-function fleet--mod-resync-all "ext:fleet-module" (text))
-(declare-function fleet--mod-char-count "ext:fleet-module" ())
+(declare-function fleet--mod-window "ext:fleet-module.so" (prefix suffix total))
+(declare-function fleet--mod-resync "ext:fleet-module.so" (text))
+(declare-function fleet--mod-resync-all "ext:fleet-module.so" (text))
+(declare-function fleet--mod-char-count "ext:fleet-module.so" ())
 
 (defvar fleet-watch--buffer nil
   "The base buffer that shows the board, or nil.")

@@ -21,4 +21,9 @@ build_module() {
     rm -r "$named"
 }
 
-step program build_program && step module build_module
+# Without native compilation the byte compiler makes the difference between a tenth of a millisecond and several.
+build_lisp() {
+    "$EMACS" -Q --batch -L lisp --eval '(setq load-prefer-newer t)' -f batch-byte-compile lisp/*.el
+}
+
+step program build_program && step module build_module && step lisp build_lisp

@@ -1,7 +1,7 @@
 //! Fleet: one board, one person in Emacs, a hundred agents.
 //!
 //! The layers and what each of them never does stand in `ARCHITECTURE.md` beside this file.
-//! Arrows point inwards only: `core` ← `engine`, `adapters` ← `module`, `cli`.
+//! Arrows point inwards only: `core` ← `adapters` ← `engine` ← `module`, `cli`.
 
 pub mod adapters;
 pub mod core;

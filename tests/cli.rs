@@ -3,8 +3,10 @@
 use crate::support::program::{Answer, Ran, Sandbox};
 use fleet::{
     adapters::socket::write_frame,
-    core::code::Code,
-    engine::wire::{Call, Failure, Reply, Request, TaskInfo},
+    core::{
+        code::Code,
+        wire::{Call, Failure, Reply, Request, TaskInfo},
+    },
 };
 use std::{fs, os::unix::net::UnixStream, process::Stdio, sync::mpsc};
 

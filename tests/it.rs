@@ -2,13 +2,18 @@
 
 mod support;
 
+mod backup;
 mod board_file;
 mod cli;
 mod daemon_smoke;
 mod demo;
+mod docs;
 mod engine;
 mod journal;
 mod org_differential;
 mod pty_smoke;
+mod replies;
+mod simulation;
 mod socket;
 mod tidy;
+mod transitions;

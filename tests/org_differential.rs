@@ -18,6 +18,7 @@ struct Dump {
     log_drawer: bool,
     log_done: bool,
     headlines: Vec<Head>,
+    logged: Option<String>,
 }
 
 /// What is read in one headline and the metadata under it.
@@ -200,9 +201,29 @@ fn compare(files: &[PathBuf]) -> (usize, BTreeMap<&'static str, usize>) {
             }
             assert_eq!(head, their, "left ours, right org's, in {}: {line:?}", file.display());
         }
+        ours.logged = theirs.logged.as_ref().map(|_| logged(&text));
+        let logged = theirs.logged.as_deref().map(unindented);
+        assert_eq!(ours.logged.as_deref().map(unindented), logged, "left ours, right org's, in {}", file.display());
+        ours.logged = theirs.logged.clone();
         assert_eq!(ours, theirs, "left ours, right org's, in {}", file.display());
     }
     (count, seen)
+}
+
+/// The text with an entry in the log of every heading.
+fn logged(text: &str) -> String {
+    let settings = Settings::read(text);
+    let add = |section: &str| {
+        let mut draft = org::Draft::new(section, &settings);
+        draft.log("entry", "nowhere");
+        draft.text().to_owned()
+    };
+    org::sections(text).map(add).collect()
+}
+
+/// The lines without their indentation, which is a matter of `org-adapt-indentation`.
+fn unindented(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim_start).collect()
 }
 
 fn read(text: &str) -> Dump {
@@ -223,6 +244,7 @@ fn read(text: &str) -> Dump {
         log_drawer: settings.log_drawer.is_some(),
         log_done: settings.log_done,
         headlines,
+        logged: None,
     }
 }
 

@@ -17,7 +17,7 @@ const NEW_BOARD: &str = "#+TITLE: Fleet dispatch\n#+TODO: PENDING(p) IN_PROGRESS
 /// The only Lisp that is passed to Emacs; the board reaches it through the environment, so nothing is ever quoted.
 ///
 /// An error while a daemon starts would leave Emacs running without board and without a word: here it ends Emacs.
-const START_FORM: &str = "(condition-case err (progn (load \"fleet\") (fleet-daemon-start)) \
+const START_FORM: &str = "(condition-case err (progn (setq load-prefer-newer t) (load \"fleet\") (fleet-daemon-start)) \
      (error (message \"fleet: %s\" (error-message-string err)) (kill-emacs 1)))";
 /// Asks Emacs to end; what is unsaved is Lisp's business.
 pub const STOP_FORM: &str = "(fleet-daemon-stop)";

@@ -4,9 +4,9 @@
 //! the request's own id counts.
 
 use super::process::{Finished, RunError, run};
-use crate::{
-    core::id::RequestId,
-    engine::wire::{REPLY_BYTES_MAX, Reply, Request},
+use crate::core::{
+    id::RequestId,
+    wire::{REPLY_BYTES_MAX, Reply, Request},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::{ffi::OsStr, io, path::Path, process::Command, time::Duration};

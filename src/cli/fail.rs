@@ -1,8 +1,8 @@
 //! The one way in which a verb does not succeed: a negative reply, from the owner of the board or made here.
 
-use crate::{
-    core::code::Code,
-    engine::wire::{Failure, Reply},
+use crate::core::{
+    code::Code,
+    wire::{Failure, Reply},
 };
 
 /// A negative reply, whoever gave it.

@@ -10,8 +10,8 @@ use crate::{
     core::{
         code::Code,
         id::{AgentName, RequestId},
+        wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
-    engine::wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 

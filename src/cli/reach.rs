@@ -9,11 +9,11 @@ use crate::{
         locate::{self, Owner},
         socket::{ClientError, SocketClient},
     },
-    core::code::Code,
-    engine::{
-        offline,
+    core::{
+        code::Code,
         wire::{Failure, Reply, Request},
     },
+    engine::offline,
 };
 use std::{
     path::Path,

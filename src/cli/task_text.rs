@@ -1,6 +1,6 @@
 //! How tasks look to people.
 
-use crate::engine::wire::{Reply, TaskInfo};
+use crate::core::wire::{Reply, TaskInfo};
 use std::fmt::Write as _;
 
 /// `NAME [#A] Title :tags:`, without the name's repetition at the head of the title.

@@ -1,9 +1,9 @@
 //! The one place that prints. Data goes to stdout, what people should know to stderr.
 
 use super::fail::Refused;
-use crate::{
-    core::code::Code,
-    engine::wire::{Failure, Reply},
+use crate::core::{
+    code::Code,
+    wire::{Failure, Reply},
 };
 use serde_json::Value;
 use std::{

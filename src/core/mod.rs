@@ -10,3 +10,4 @@ pub mod id;
 pub mod org;
 pub mod queue;
 pub mod time;
+pub mod wire;

@@ -1,10 +1,6 @@
 //! Owning a board for one command, without Emacs: the same engine on the plain file.
 
-use super::{
-    Ask, Caller, Engine, OpenError,
-    log::chain,
-    wire::{Failure, Reply, Request},
-};
+use super::{Ask, Caller, Engine, OpenError, log::chain};
 use crate::{
     adapters::{
         clock,
@@ -13,6 +9,7 @@ use crate::{
     core::{
         code::Code,
         queue::event::{Auth, Via},
+        wire::{Failure, Reply, Request},
     },
 };
 use std::path::Path;

@@ -8,10 +8,8 @@ mod session;
 
 use crate::{
     adapters::clock,
-    engine::{
-        log::chain,
-        wire::{Failure, Reply},
-    },
+    core::wire::{Failure, Reply},
+    engine::log::chain,
 };
 use emacs::{Env, IntoLisp, Result, Value, defun};
 use session::{Session, with};

@@ -14,8 +14,9 @@ use crate::{
             event::{Auth, Via},
         },
         time::Now,
+        wire::Failure,
     },
-    engine::{Answer, Ask, Caller, Engine, Saved, log::chain, offline::open_failure, wire::Failure},
+    engine::{Answer, Ask, Caller, Engine, Saved, log::chain, offline::open_failure},
 };
 use serde_json::json;
 use std::{

@@ -40,7 +40,15 @@ impl<'a> Daemon<'a> {
     #[allow(dead_code, reason = "the tests that serve a board come with the Lisp")]
     pub fn serving(sandbox: &'a Sandbox, board: &Path) -> Self {
         module();
-        let args = ["-L".into(), lisp_dir().into(), "-l".into(), "fleet".into(), "--eval".into()];
+        let args = [
+            "--eval".into(),
+            "(setq load-prefer-newer t)".into(),
+            "-L".into(),
+            lisp_dir().into(),
+            "-l".into(),
+            "fleet".into(),
+            "--eval".into(),
+        ];
         let args = args.into_iter().chain(["(fleet-daemon-start)".into()]).collect();
         Self::start(sandbox, args, Some(board.to_owned()))
     }

@@ -2,6 +2,7 @@
 
 ;; Usage: emacs --batch -Q -l org-dump.el FILE...
 ;; Prints one JSON object per file.  Offsets are in bytes, from 0.
+;; The field `logged' is the text after an entry was added to the log of every heading.
 
 (require 'org)
 (require 'org-element)
@@ -11,6 +12,9 @@
       org-resource-download-policy nil
       org-log-done 'time
       org-log-into-drawer t)
+
+;; Adding to a log is quadratic in the size of the file: only boards are small enough.
+(defconst org-dump-logged-size-max 10000)
 
 (defun org-dump-offset (position)
   "Return the offset in bytes of POSITION."
@@ -54,6 +58,16 @@
           :scheduled (org-dump-stamp (org-element-property :scheduled headline))
           :properties (vconcat (org-dump-entries headline)))))
 
+(defun org-dump-logged ()
+  "Return the text with an entry in each log, and leave the buffer changed."
+  (goto-char (point-max))
+  (while (re-search-backward "^\\*+ " nil t)
+    (save-excursion
+      (goto-char (org-log-beginning t))
+      (unless (bolp) (insert "\n"))
+      (insert "- entry\n")))
+  (buffer-substring-no-properties (point-min) (point-max)))
+
 (defun org-dump-file (file)
   "Print what org reads in FILE."
   (with-temp-buffer
@@ -71,7 +85,8 @@
               :log_done (if org-log-done t :false)
               :headlines
               (vconcat (org-element-map (org-element-parse-buffer 'element) 'headline
-                         #'org-dump-headline)))))
+                         #'org-dump-headline))
+              :logged (if (< (buffer-size) org-dump-logged-size-max) (org-dump-logged) :null))))
       (princ "\n"))))
 
 (setq coding-system-for-write 'utf-8-unix)

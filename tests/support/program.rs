@@ -4,7 +4,7 @@ use fleet::adapters::{
     locate::{real_path, state_directory},
     socket::read_frame,
 };
-use fleet::engine::wire::Request;
+use fleet::core::wire::Request;
 use std::{
     fs,
     io::BufReader,

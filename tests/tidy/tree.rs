@@ -58,7 +58,8 @@ impl Sources {
         self.0.is_empty()
     }
 
-    fn keep(self, wanted: impl Fn(&str) -> bool) -> Self {
+    /// Those whose path is `wanted`.
+    pub fn keep(self, wanted: impl Fn(&str) -> bool) -> Self {
         Sources(self.0.into_iter().filter(|source| wanted(&source.path)).collect())
     }
 }

@@ -1,7 +1,7 @@
 //! The asking side: one connection, requests in order, each under one deadline.
 
 use super::{FrameError, PATH_BYTES_MAX, patient::Patient, read_frame, write_frame};
-use crate::engine::wire::{REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
+use crate::core::wire::{REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::{
     io::{self, BufReader, ErrorKind},

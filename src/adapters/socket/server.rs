@@ -7,9 +7,9 @@ use super::{
     CONNECTIONS_MAX, FRAME_SECS_MAX, FrameError, IDLE_SECS_MAX, PATH_BYTES_MAX, REPLY_QUEUE_BYTES_MAX, REPLY_QUEUE_MAX,
     WRITE_SECS_MAX, patient::Patient, read_frame, write_frame,
 };
-use crate::{
-    core::code::Code,
-    engine::wire::{Failure, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply},
+use crate::core::{
+    code::Code,
+    wire::{Failure, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply},
 };
 use rustix::{
     fs::Mode,

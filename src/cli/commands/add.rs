@@ -5,7 +5,7 @@ use crate::{
         parse,
         ui::Outcome,
     },
-    engine::wire::{Call, Failure, REQUEST_BYTES_MAX},
+    core::wire::{Call, Failure, REQUEST_BYTES_MAX},
 };
 use std::{
     fs::File,

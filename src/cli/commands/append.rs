@@ -1,6 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, ui::Outcome},
-    engine::wire::Call,
+    core::wire::Call,
 };
 
 /// Append a status message to the board

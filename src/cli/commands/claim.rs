@@ -1,6 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
-    engine::wire::{Call, Reply},
+    core::wire::{Call, Reply},
 };
 
 /// Take a task, or the best one that is ready

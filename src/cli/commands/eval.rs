@@ -5,8 +5,7 @@ use crate::{
         options::Settings,
         ui::Outcome,
     },
-    core::code::Code,
-    engine::wire::Failure,
+    core::{code::Code, wire::Failure},
 };
 
 /// Evaluate one Lisp form in the Emacs that holds the board

@@ -1,7 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text::list_line, ui::Outcome},
-    core::id::AgentName,
-    engine::wire::Call,
+    core::{id::AgentName, wire::Call},
 };
 
 /// List tasks in the order of the board

@@ -1,6 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
-    engine::wire::Call,
+    core::wire::Call,
 };
 use serde_json::Value;
 

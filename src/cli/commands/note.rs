@@ -1,7 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
-    core::id::Token,
-    engine::wire::Call,
+    core::{id::Token, wire::Call},
 };
 
 /// Add a progress line to a task's log

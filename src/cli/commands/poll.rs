@@ -1,6 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text::headline, ui::Outcome},
-    engine::wire::{Call, TaskInfo},
+    core::wire::{Call, TaskInfo},
 };
 
 /// List the tasks that are ready for an agent, best first

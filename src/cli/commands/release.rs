@@ -1,7 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
-    core::id::Token,
-    engine::wire::Call,
+    core::{id::Token, wire::Call},
 };
 
 /// Give a task back untried

@@ -1,6 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
-    engine::wire::Call,
+    core::wire::Call,
 };
 
 /// Open a closed task again

@@ -1,11 +1,11 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
-    engine::wire::Call,
+    core::wire::Call,
 };
 
 /// Close a task that nobody shall do
 ///
-/// Tasks that wait for it go on waiting; `fleet requeue` opens it again.
+/// Tasks that wait for it may go on; `fleet requeue` opens it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fleet skip TASK-001 --reason \"no longer needed\"")]
 pub struct SkipArgs {

@@ -1,6 +1,6 @@
 use crate::{
     cli::{fail::Refused, options::Settings, ui::Outcome},
-    engine::wire::{Call, Reply, StatusInfo},
+    core::wire::{Call, Reply, StatusInfo},
 };
 use std::fmt::Write as _;
 

@@ -80,22 +80,23 @@ pub(super) fn read_planning(text: &str, at: usize) -> Option<Planning> {
     if !is_planning(&text[at..end]) {
         return None;
     }
-    let mut planning = Planning { line: Span::new(at, next_line(text, at)), ..Planning::default() };
-    for (word, span) in words(text, at..end) {
-        let value = span.end as usize;
-        let gap = text[value..end].len() - text[value..end].trim_start_matches(' ').len();
-        // Without a bracket the word is only a word; with one that holds no date it takes an earlier stamp away.
-        if !has_bracket(&text[value + gap..end]) {
-            continue;
-        }
-        let stamp = stamp_at(text, value + gap, end);
-        match word {
-            Word::Closed => planning.closed = stamp,
-            Word::Deadline => planning.deadline = stamp,
-            Word::Scheduled => planning.scheduled = stamp,
-        }
-    }
-    Some(planning)
+    let line = Span::new(at, next_line(text, at));
+    let end = text[at..end].rfind([']', '>']).map_or(at, |close| at + close + 1);
+    let words = words(text, at..end);
+    // The last one of each kind counts. Looking from the end keeps this linear on a line full of open brackets.
+    let last = |wanted: Word| {
+        let mut places = words.iter().rev().filter(|(word, _)| *word == wanted).map(|(_, span)| span.end as usize);
+        places.find_map(|place| value_at(text, place, end)).flatten()
+    };
+    let (closed, deadline, scheduled) = (last(Word::Closed), last(Word::Deadline), last(Word::Scheduled));
+    Some(Planning { line, closed, deadline, scheduled })
+}
+
+/// What a planning word whose colon ends at `at` says: nothing without a bracket, and no stamp where the bracket holds
+/// no date, which takes an earlier stamp away.
+fn value_at(text: &str, at: usize, end: usize) -> Option<Option<Span>> {
+    let start = end - text[at..end].trim_start_matches(' ').len();
+    has_bracket(&text[start..end]).then(|| stamp_at(text, start, end))
 }
 
 fn has_bracket(text: &str) -> bool {

@@ -169,3 +169,89 @@ fn cut(mut text: String, max: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows the escape as `^`.
+    fn seen(text: &str) -> String {
+        text.replace(ESCAPE, "^")
+    }
+
+    #[test]
+    fn titles_hold_no_structure() {
+        for (given, clean) in [
+            ("Deploy auth: now", "Deploy auth: now"),
+            (" TASK-1: x ", "TASK-1: x"),
+            ("DONE x", "DONE x"),
+            ("COMMENT x", "^COMMENT x"),
+            ("COMMENTARY", "^COMMENTARY"),
+            ("a [#A] b", "a [^#A] b"),
+            ("x :a:b:", "x :a:b:^"),
+            ("x:a:", "x:a:^"),
+            ("x:", "x:"),
+            ("by <2026-01-01 Thu>", "by <^2026-01-01 Thu>"),
+            ("[1/2] [50%] [/] [%] [x]", "[^1/2] [^50%] [^/] [^%] [x]"),
+            ("<%%(diary)>", "<^%%(diary)>"),
+            ("* x", "* x"),
+            ("# Local Variables: x", "# Local^ Variables: x"),
+        ] {
+            let title = title(given).expect("a good title");
+            assert_eq!(seen(&title), clean);
+            assert_eq!(super::title(&title).as_ref(), Ok(&title));
+        }
+    }
+
+    #[test]
+    fn titles_that_are_no_line_are_refused() {
+        assert_eq!(title(" \u{200b} "), Err(UnsafeText::Empty));
+        assert_eq!(title("a\n* b"), Err(UnsafeText::Control(10)));
+        assert_eq!(title("a\tb"), Err(UnsafeText::Control(9)));
+        assert_eq!(title("a\u{202e}b"), Err(UnsafeText::Control(0x202e)));
+        assert_eq!(title(&"x".repeat(TITLE_BYTES_MAX + 1)), Err(UnsafeText::TooLong(TITLE_BYTES_MAX + 1)));
+        assert!(title(&"x".repeat(TITLE_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn lines_of_a_text_that_could_be_structure_are_escaped() {
+        for (given, clean) in [
+            ("* x\n  ** y\n*\n*bold*", "^* x\n  ^** y\n^*\n*bold*"),
+            (":PROPERTIES:\n :ID: x\n:END:\n: fixed", "^:PROPERTIES:\n ^:ID: x\n^:END:\n: fixed"),
+            ("#+TODO: A\n#+end_src\n# x", "^#+TODO: A\n^#+end_src\n# x"),
+            ("closed: [2026-01-01]\nCLOCK: x", "^closed: [^2026-01-01]\n^CLOCK: x"),
+            ("\\begin{x}\n%%(x)\n[fn:1] x", "^\\begin{x}\n^%%(x)\n^[fn:1] x"),
+            ("\n\n a \n\nb\r\n\r* c\n\n", " a\n\nb\n\n^* c"),
+            ("\u{1}* a\u{85}\u{2028}* b", "^* a\n^* b"),
+            ("\tcode();\n- item [1/2]", "\tcode();\n- item [1/2]"),
+            ("Local Variables:\neval: (x)", "Local^ Variables:\neval: (x)"),
+        ] {
+            assert_eq!(seen(&text(given)), clean);
+            assert_eq!(text(&text(given)), text(given));
+        }
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        assert_eq!(line(" a\nb\tc\u{0}\r\n"), "a b c");
+        assert_eq!(seen(&line("[2026-01-01 Thu]")), "[^2026-01-01 Thu]");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_stays_cut() {
+        for long in ["é".repeat(TEXT_BYTES_MAX), "<1-".repeat(TEXT_BYTES_MAX / 2), "* \n".repeat(TEXT_BYTES_MAX)] {
+            let (one, many) = (line(&long), text(&long));
+            assert!(one.len() <= LINE_BYTES_MAX && many.len() <= TEXT_BYTES_MAX);
+            assert!(one.ends_with(CUT) && many.ends_with(CUT));
+            assert_eq!((line(&one), text(&many)), (one.clone(), many.clone()));
+        }
+    }
+
+    #[test]
+    fn tags_are_plain() {
+        assert_eq!(tag("@a_1#%").as_deref(), Ok("@a_1#%"));
+        for bad in ["", "a-b", "a:b", "é", "a b", &"x".repeat(TAG_BYTES_MAX + 1)] {
+            assert!(tag(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -197,3 +197,119 @@ fn without_outer_blank_lines(text: &str) -> &str {
     }
     text[start..].trim_end()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    const BOARD: &str = "\
+* PENDING [#A] TASK-001: Deploy  :timmy:allegro:
+  DEADLINE: <2026-04-15 Wed +1w> SCHEDULED: <2026-04-14>
+  :PROPERTIES:
+  :ID: TASK-001
+  :EMPTY:
+  :END:
+
+Body.
+:LOGBOOK:
+- State
+:END:
+More.
+#+begin_example
+:LOGBOOK:
+:END:
+#+end_example
+
+";
+
+    fn show(section: &str) -> String {
+        let heading = Heading::read(section, &Keywords::fleet());
+        let of = |span: Option<Span>| span.map(|span| span.of(section));
+        let planning = heading.planning.clone().unwrap_or_default();
+        let entries = heading.drawer.iter().flat_map(|drawer| &drawer.entries);
+        let properties: Vec<_> = entries.map(|entry| (entry.key.of(section), entry.value.of(section))).collect();
+        format!(
+            "{} {:?} {:?} {:?} {:?} {:?}\n{:?} {:?} {:?}\n{properties:?}\n",
+            heading.level,
+            of(heading.keyword),
+            of(heading.priority),
+            heading.commented,
+            heading.title.of(section),
+            heading.own_tags(section).collect::<Vec<_>>(),
+            of(planning.closed),
+            of(planning.deadline),
+            of(planning.scheduled),
+        )
+    }
+
+    #[test]
+    fn a_heading_is_taken_apart() {
+        expect![[r#"
+            1 Some("PENDING") Some("[#A]") false "TASK-001: Deploy" ["timmy", "allegro"]
+            None Some("<2026-04-15 Wed +1w>") Some("<2026-04-14>")
+            [("ID", "TASK-001"), ("EMPTY", "")]
+        "#]]
+        .assert_eq(&show(BOARD));
+    }
+
+    #[test]
+    fn agents_get_the_text_without_metadata_and_log() {
+        let settings = Settings::default();
+        let heading = Heading::read(BOARD, &settings.keywords);
+        expect![[r#"
+            Body.
+            More.
+            #+begin_example
+            :LOGBOOK:
+            :END:
+            #+end_example"#]]
+        .assert_eq(&body_text(BOARD, &heading, &settings));
+        assert_eq!(body_text("* x", &Heading::read("* x", &settings.keywords), &settings), "");
+    }
+
+    #[test]
+    fn properties_are_found_in_any_case() {
+        let heading = Heading::read(BOARD, &Keywords::fleet());
+        assert_eq!(heading.property(BOARD, "id"), Some("TASK-001"));
+        assert_eq!(heading.property(BOARD, "empty"), Some(""));
+        assert_eq!(heading.property(BOARD, "ID+"), None);
+    }
+
+    #[test]
+    fn only_a_token_names_a_task() {
+        let token = |title: &str| {
+            let section = format!("* PENDING {title}\n");
+            Heading::read(&section, &Keywords::fleet()).leading_token(&section).map(str::to_owned)
+        };
+        for good in ["TASK-001", "TASK-001 x", "TASK-001: x", "A_1-0\u{a0}x"] {
+            assert!(token(good).is_some(), "{good}");
+        }
+        for bad in ["", "Task-1", "TASK-", "TASK-1a", "TASK_1", "1TASK-1", "A-B-1", "x TASK-1", "TASK-1, x"] {
+            assert_eq!(token(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn headlines_begin_at_line_starts_with_stars_and_a_space() {
+        let text = "* a\n ** no\n**no\n*\tno\n** b\n*\n*** ";
+        assert_eq!(heads(text).collect::<Vec<_>>(), [0, 21, 28]);
+        assert_eq!(heads("").count(), 0);
+        assert_eq!(sections("").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn a_huge_hostile_section_is_read_in_one_pass() {
+        let n = 40_000;
+        for line in
+            ["#+begin_src\n", ":X:\n", "\\begin{a}\n", "#+TODO: A(", "[", "<1", ":a:", "*", "CLOSED: [x ", " #+"]
+        {
+            let section = format!("* {}\n{0}\n:PROPERTIES:\n{0}", line.repeat(n));
+            let settings = Settings::read(&section);
+            let heading = Heading::read(&section, &settings.keywords);
+            body_text(&section, &heading, &settings);
+            super::super::safe::text(&section);
+            assert_eq!(sections(&section).map(str::len).sum::<usize>(), section.len());
+        }
+    }
+}

@@ -80,9 +80,9 @@ impl Settings {
         settings
     }
 
-    /// Whether a change of `line` may change the settings: a setting itself, or the edge of a block that can hide one.
-    pub fn is_setting_line(line: &str) -> bool {
-        setting(line).is_some() || blocks::is_edge(line)
+    /// Whether the sections `old` and the text `new`, which may come in their place, say the same about the board.
+    pub fn same_lines<'a>(old: impl Iterator<Item = &'a str>, new: &'a str) -> bool {
+        old.flat_map(collect).eq(collect(new))
     }
 
     fn start_up(&mut self, option: &str) {
@@ -150,5 +150,44 @@ fn without_key(word: &str) -> &str {
     match word.split_once('(') {
         Some((name, rest)) if rest.ends_with(')') => name,
         _ => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_come_from_all_lines_without_their_keys() {
+        let text = "* a\n#+todo: A(a@/!) B | C(c!)\n* b\n  #+SEQ_TODO: D E\n#+TYP_TODO: F |\n";
+        let settings = Settings::read(text);
+        assert_eq!(settings.keywords.todo, ["F", "A", "B", "D"]);
+        assert_eq!(settings.keywords.done, ["C", "E"]);
+        assert!(settings.declared_keywords);
+    }
+
+    #[test]
+    fn a_board_without_keywords_has_those_of_the_fleet() {
+        for text in ["", "* TODO x\n", "#+TODO:\n", "#+begin_src org\n#+TODO: A | B\n#+end_src\n"] {
+            let settings = Settings::read(text);
+            assert_eq!((settings.keywords, settings.declared_keywords), (Keywords::fleet(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_headline_cuts_a_block_open() {
+        let settings = Settings::read("#+begin_src org\n#+TODO: A | B\n* x\n#+end_src\n");
+        assert_eq!(settings.keywords.done, ["B"]);
+    }
+
+    #[test]
+    fn start_up_options_decide_what_is_logged() {
+        let read = |text| {
+            let settings = Settings::read(text);
+            (settings.log_drawer.is_some(), settings.log_done)
+        };
+        assert_eq!(read(""), (true, true));
+        assert_eq!(read("#+STARTUP: overview NoLogDrawer nologdone\n"), (false, false));
+        assert_eq!(read("#+STARTUP: nologdrawer\n#+startup: logdrawer lognotedone\n"), (true, true));
     }
 }

@@ -42,3 +42,38 @@ fn number(digits: &str, length: std::ops::RangeInclusive<usize>) -> Option<i16> 
     let plain = length.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| digits.parse().ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn the_start_of_any_stamp_is_read() {
+        let day = date(2026, 4, 15);
+        for stamp in
+            ["<2026-04-15>", "[2026-04-15 Wed]", "<2026-04-15 Mi. +1w -2d>", "<2026-04-15>--<2026-04-17>", "2026-04-15"]
+        {
+            assert_eq!(parse(stamp), Some(OrgTime { at: day.at(0, 0, 0, 0), has_time: false }), "{stamp}");
+        }
+        for stamp in [
+            "<2026-04-15 Wed 9:05>",
+            "<2026-04-15 09:05>",
+            "<2026-04-15 Wed 09:05-10:00 .+2d/3d>",
+            "[2026-04-15 水 09:05]--[2026-04-15 水 11:00]",
+            "<2026-04-15 Wed 09:05:30>",
+        ] {
+            assert_eq!(parse(stamp), Some(OrgTime { at: day.at(9, 5, 0, 0), has_time: true }), "{stamp}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_day_is_no_time() {
+        for stamp in
+            ["", "<>", "soon", "<2026-4-15>", "<2026-02-30>", "<2026-13-01>", "<%%(t)>", "<2026-04-1é>", "<20260415>"]
+        {
+            assert_eq!(parse(stamp), None, "{stamp}");
+        }
+        assert_eq!(parse("<2026-04-15 25:00>").map(|time| time.has_time), Some(false));
+    }
+}

@@ -5,8 +5,7 @@ use crate::{
         locate::{real_path, state_directory},
     },
     cli::{options::Settings, ui::Outcome},
-    core::code::Code,
-    engine::wire::Failure,
+    core::{code::Code, wire::Failure},
 };
 use serde_json::json;
 

@@ -14,8 +14,10 @@ use crate::{
         request_id,
     },
     cli::{fail::Refused, options::Settings, reach, ui::Outcome},
-    core::code::Code,
-    engine::wire::{Call, Failure, Reply, Request, WIRE_VERSION},
+    core::{
+        code::Code,
+        wire::{Call, Failure, Reply, Request, WIRE_VERSION},
+    },
 };
 use std::{
     env,

@@ -2,7 +2,7 @@ use super::{launch, launch_failure};
 use crate::{
     adapters::emacs_daemon,
     cli::{options::Settings, ui::Outcome},
-    engine::wire::Failure,
+    core::wire::Failure,
 };
 
 /// Become the Emacs that holds the board, in the foreground

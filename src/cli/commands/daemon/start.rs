@@ -9,8 +9,7 @@ use crate::{
         options::Settings,
         ui::{self, Outcome},
     },
-    core::code::Code,
-    engine::wire::Failure,
+    core::{code::Code, wire::Failure},
 };
 use serde_json::json;
 use std::{

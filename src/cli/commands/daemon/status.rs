@@ -1,8 +1,10 @@
 use super::{living_owner, rough, status_of};
 use crate::{
     cli::{options::Settings, ui::Outcome},
-    core::code::Code,
-    engine::wire::{Failure, Reply},
+    core::{
+        code::Code,
+        wire::{Failure, Reply},
+    },
 };
 use serde_json::json;
 

@@ -10,8 +10,7 @@ use crate::{
         options::Settings,
         ui::{self, Outcome},
     },
-    core::code::Code,
-    engine::wire::Failure,
+    core::{code::Code, wire::Failure},
 };
 use serde_json::json;
 use std::time::Duration;

@@ -122,7 +122,7 @@ pub enum Call {
         /// Text under the heading.
         #[serde(default)]
         body: Option<String>,
-        /// Its ID; one is made from the event's number if absent.
+        /// Its ID; one is made up if absent.
         #[serde(default)]
         task: Option<String>,
         /// Names of tasks that must be done before.
@@ -261,7 +261,7 @@ pub struct TaskInfo {
     pub name: String,
     /// The headline without keyword, priority and tags.
     pub title: String,
-    /// The state in Fleet's words: `pending`, `in-progress`, `done`, `failed`, `skipped`, `other`.
+    /// The state in Fleet's words: `pending`, `in-progress`, `done`, `failed`, `skipped`, `other`, `other-closed`.
     pub state: String,
     /// The keyword as it stands on the board.
     pub keyword: String,
@@ -292,10 +292,11 @@ pub struct TaskInfo {
     /// What came out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    /// Why nobody can claim it just now: `being-edited`, `missing`, `duplicate-id`, `blocked`, `scheduled`, `backoff`.
+    /// Why nobody can claim it just now: `being-edited`, `missing`, `duplicate-id`, `hidden`, `blocked`,
+    /// `scheduled`, `backoff`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unready: Option<String>,
-    /// The line of the headline in the file, from 1; only from `show`.
+    /// The line of the headline in the file, from 1; only from `show` and `claim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// The text under the heading without planning and drawers; only from `show` and `claim`.
@@ -317,7 +318,7 @@ pub struct StatusInfo {
     pub pid: u32,
     /// The board's path.
     pub path: String,
-    /// `ok`, `file-missing`, `conflict`, `save-paused`, `stopped`.
+    /// `ok`, `conflict`, `save-paused`, `stopped`.
     pub state: String,
     /// Explains any state but `ok`, with the way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
