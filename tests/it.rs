@@ -7,6 +7,7 @@ mod cli;
 mod daemon_smoke;
 mod journal;
 mod org_differential;
+mod person;
 mod pty_smoke;
 mod replies;
 mod simulation;

@@ -49,10 +49,14 @@ impl Engine {
             if section.heading.is_none() {
                 continue;
             }
+            let uid = section.uid;
             if predecessor.is_none() {
-                strangers.push(section.uid);
+                strangers.push(uid);
             }
-            self.hold_one(section.uid, predecessor, now);
+            if let Some(id) = predecessor.as_ref().and_then(|before| self.lost_id(before, at)) {
+                self.model.stamped.insert(uid, id);
+            }
+            self.hold_one(uid, predecessor, now);
         }
         self.settle_homes(&strangers);
         gone.into_iter().flatten().for_each(|section| self.miss(section, now));
@@ -63,12 +67,18 @@ impl Engine {
         self.model.held.entry(uid).or_insert(Held { before, changed_ms }).changed_ms = changed_ms;
     }
 
+    /// The ID of a task of the journal that was deleted from its heading: it is to be written again.
+    fn lost_id(&self, before: &Section, at: usize) -> Option<String> {
+        let id = before.id().filter(|_| self.model.board.sections()[at].id().is_none())?;
+        (self.model.ledger.record(id).is_some() && self.model.home_of(id).is_none()).then(|| id.to_owned())
+    }
+
     /// Where a heading came whose ID is on the board already, the one that had it first keeps it (R17).
     fn settle_homes(&mut self, strangers: &[u64]) {
         for uid in strangers {
             let section = self.model.board.index_of(*uid).map(|at| &self.model.board.sections()[at]);
             let Some(id) = section.and_then(Section::id).map(str::to_owned) else { continue };
-            self.model.settle_home(&id, |section| !strangers.contains(&section.uid));
+            self.model.settle_home(&id, |section| u8::from(!strangers.contains(&section.uid)));
         }
     }
 
@@ -112,7 +122,7 @@ impl Engine {
                 let heir = self.model.board.sections()[at].uid;
                 if self.model.homes.get(&name).is_none_or(|home| *home == uid) {
                     self.model.homes.insert(name, heir);
-                    self.hold_one(heir, Some(section), now);
+                    self.model.held.insert(heir, Held { before: Some(section), changed_ms: now.boot_ms });
                 }
             }
             _ => {
@@ -170,7 +180,7 @@ impl Engine {
         let sets_state = edited.iter().any(|change| matches!(change, Change::Edited { field: Field::State, .. }));
         let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
         let differs = !sets_state && decided.is_some() && decided != section.keyword();
-        let is_old = record.is_some_and(|record| merge::has_old_token(section, record));
+        let is_old = record.is_some_and(|record| section.id().is_none() || merge::has_old_token(section, record));
         let waits = self.queue.iter().any(|work| matches!(work, Work::Event(..)) && work.task() == Some(&task));
         changes.extend(edited);
         if cancels || ((differs || is_old) && !waits) {

@@ -82,8 +82,13 @@ impl Engine {
     /// Of headings with the same ID the one with the journal's token is the task, else the first (R17).
     fn find_homes(&mut self) {
         for id in self.model.board.repeated_ids() {
-            let token = self.model.ledger.record(&id).and_then(|record| record.token).map(|token| token.to_string());
-            self.model.settle_home(&id, |section| token.is_some() && section.property("TOKEN") == token.as_deref());
+            let record = self.model.ledger.record(&id);
+            let keyword = record.map(|record| record.keyword.clone());
+            let token = record.and_then(|record| record.token).map(|token| token.to_string());
+            self.model.settle_home(&id, |section| {
+                let has_token = token.is_some() && section.property("TOKEN") == token.as_deref();
+                2 * u8::from(has_token) + u8::from(section.keyword() == keyword.as_deref())
+            });
         }
     }
 
