@@ -10,6 +10,7 @@ mod org_differential;
 mod person;
 mod pty_smoke;
 mod replies;
+mod restart;
 mod simulation;
 mod socket;
 mod tidy;

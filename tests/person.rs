@@ -232,6 +232,24 @@ fn r17_an_id_that_is_deleted_is_written_again_and_one_that_is_changed_names_anot
 }
 
 #[test]
+fn r10_a_keyword_that_the_board_loses_for_a_while_undoes_nothing() {
+    let mut desk = Desk::new(&format!("#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED\n{BOARD}"));
+    desk.replace("| DONE", "|");
+    assert!(desk.ask_while_busy("timmy", desk::claim("T-1")).ok);
+    assert_eq!(reason(&desk.ask("timmy", desk::done("T-1", None))), "no-keyword");
+    desk.replace("IN_PROGRESS |", "|");
+    desk.settle();
+    assert_eq!(reason(&desk.ask("ezra", desk::claim("T-2"))), "no-keyword");
+    desk.save();
+    desk.restart();
+    desk.replace("PENDING | FAILED", "PENDING IN_PROGRESS | DONE FAILED");
+    desk.settle();
+    assert!(desk.buffer.contains("* IN_PROGRESS T-1 One"), "{}", desk.buffer);
+    assert!(desk.ask("timmy", desk::done("T-1", None)).ok);
+    assert_eq!(by_hand(&mut desk), Vec::<String>::new());
+}
+
+#[test]
 fn r18_a_revert_discards_the_persons_state_and_keeps_the_agents() {
     let mut desk = Desk::new(BOARD);
     desk.save();

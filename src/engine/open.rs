@@ -64,6 +64,13 @@ impl Engine {
             OwnerKind::Emacs => "emacs",
             OwnerKind::Offline => "offline",
         };
+        let opened = Change::Opened {
+            owner: kind_name.into(),
+            pid: std::process::id(),
+            covers: history.covers,
+            without: history.without.iter().copied().collect(),
+            hash: hash.clone(),
+        };
         let mut engine = Self {
             model: Model::new(board, ledger),
             log: log::Log::new(journal),
@@ -91,14 +98,14 @@ impl Engine {
             ));
         }
         engine.unsaved = engine.unsaved_events().map_err(OpenError::Stopped)?.len() as u64;
-        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
         Ok(engine)
     }
 }
 
-/// What must be known of a journal before it can be folded: which save the file is, and which edits are void.
+/// What must be known of a journal before it can be folded: which of the files it knows is there, and which edits are
+/// void.
 struct History {
     /// Everything up to this number stands in the file.
     covers: u64,
@@ -109,23 +116,27 @@ struct History {
 }
 
 impl History {
-    /// Finds the save that wrote the file with `hash`; of a file that was changed since, the last save.
+    /// Finds the last save that wrote, or start that found, the file with `hash`; of a file that was changed since, the
+    /// last one known. A save that was announced and never published is passed over: its file is not there.
     fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
-        let mut saves = Vec::new();
+        let mut files = Vec::new();
         let mut opened = Vec::new();
         for record in replay.records() {
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
                 continue;
             }
             match event(record.number, record.event)?.change {
-                Change::Saving { hash: of_save, covers, without } => saves.push((of_save == hash, covers, without)),
-                Change::Opened { covers, .. } => opened.push((covers, record.number)),
+                Change::Saving { hash: of_save, covers, without } => files.push((of_save == hash, covers, without)),
+                Change::Opened { covers, without, hash: found, .. } => {
+                    opened.push((covers, record.number));
+                    files.push((found == hash, covers, without));
+                }
                 _ => {}
             }
         }
-        let same = saves.iter().rposition(|(is_same, ..)| *is_same);
-        let save = same.or(saves.len().checked_sub(1)).map(|at| saves.swap_remove(at));
-        let (covers, without) = save.map_or((0, Vec::new()), |(_, covers, without)| (covers, without));
+        let same = files.iter().rposition(|(is_same, ..)| *is_same);
+        let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
+        let (covers, without) = file.map_or((0, Vec::new()), |(_, covers, without)| (covers, without));
         opened.push((covers, u64::MAX));
         Ok(Self { covers, without: without.into_iter().collect(), void: opened })
     }

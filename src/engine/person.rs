@@ -26,8 +26,26 @@ impl Engine {
     pub fn resync(&mut self, window: &Window, text: &str, now: &Now) {
         // An edit that was planned for the text as it was is planned anew.
         self.planned = None;
+        let keywords = self.model.board.settings().keywords.clone();
         let spliced = self.model.board.splice(window, text);
         self.hold(spliced, now);
+        if keywords != self.model.board.settings().keywords {
+            self.show_again();
+        }
+    }
+
+    /// The board has other keywords now: what it could not show before it may show now.
+    fn show_again(&mut self) {
+        let board = &self.model.board;
+        let differing = self.model.ledger.records().filter(|(task, record)| {
+            let section = self.model.home_of(task).map(|at| &board.sections()[at]);
+            let is_resting = |section: &&Section| !self.model.held.contains_key(&section.uid);
+            let differs = |section: &Section| section.keyword() != Some(&record.keyword);
+            record.gone.is_none() && section.filter(is_resting).is_some_and(differs)
+        });
+        let mut tasks: Vec<String> = differing.map(|(task, _)| task.to_owned()).collect();
+        tasks.sort_unstable();
+        self.queue.extend(tasks.into_iter().map(Work::Restore));
     }
 
     /// Takes over a whole text whose changes nobody reported.
@@ -114,7 +132,7 @@ impl Engine {
         let section = held.and_then(|held| held.before).unwrap_or(section);
         let name = self.model.stamped.get(&uid).map_or_else(|| section.name().to_owned(), Clone::clone);
         let is_known = self.model.ledger.record(&name).is_some();
-        if name.is_empty() || section.state.is_none() || (is_news && !is_known) {
+        if name.is_empty() || (!is_known && (is_news || section.state.is_none())) {
             return;
         }
         match self.model.home_of(&name) {

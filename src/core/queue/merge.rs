@@ -168,7 +168,7 @@ fn judge(record: &Record, heading: &Section, can_show: bool) -> Side {
         return if is_old { Side::Journal } else { Side::Same };
     }
     if !can_show && !record.keyword.is_empty() {
-        return Side::Journal;
+        return Side::Same;
     }
     if shown == record.base.keyword {
         // A state that the person set and never saved went with the text it stood in (R18).
