@@ -3,6 +3,7 @@
 mod support;
 
 mod board_file;
+mod board_text;
 mod cli;
 mod daemon_smoke;
 mod journal;
