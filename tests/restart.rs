@@ -71,6 +71,20 @@ fn r12_an_unsaved_edit_by_hand_is_void_after_a_crash_and_a_saved_one_is_not() {
 }
 
 #[test]
+fn r12_what_agents_did_after_a_void_edit_by_hand_stands() {
+    let mut desk = Desk::new(BOARD);
+    desk.ask("timmy", desk::claim("T-1"));
+    desk.ask("timmy", desk::done("T-1", None));
+    desk.replace("DONE T-1", "PENDING T-1");
+    desk.settle();
+    desk.ask("ezra", desk::claim("T-1"));
+    desk.ask("ezra", desk::release("T-1", None));
+    desk.restart();
+    assert!(desk.buffer.starts_with("* PENDING T-1 One\n:PROPERTIES:"), "{}", desk.buffer);
+    assert_eq!(desk.state("T-1"), "PENDING");
+}
+
+#[test]
 fn r12_a_saved_edit_by_hand_counts_although_events_of_other_tasks_were_not_applied_yet() {
     let mut desk = Desk::new(BOARD);
     desk.ask("timmy", desk::claim("T-1"));
