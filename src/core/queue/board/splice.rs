@@ -42,9 +42,10 @@ impl Section {
         }
     }
 
-    /// Whether `next`, at the same place, can be this section after an edit. A heading that lost its ID is another one.
+    /// Whether `next`, at the same place, can be this section after an edit. A heading with another ID is another one.
     fn may_become(&self, next: &Section) -> bool {
-        self.heading.is_some() == next.heading.is_some() && (self.id().is_none() || self.id() == next.id())
+        self.heading.is_some() == next.heading.is_some()
+            && (self.id().is_none() || next.id().is_none() || self.id() == next.id())
     }
 }
 
