@@ -2,7 +2,7 @@
 
 use crate::support::{
     daemon::Daemon,
-    desk::{BOARD, Desk},
+    live::{BOARD, Live},
     process::{PATIENCE, run_within},
     sandbox::Sandbox,
 };
@@ -21,12 +21,12 @@ fn claimed(text: impl AsRef<[u8]>, task: &str) -> Vec<u8> {
     let sandbox = Sandbox::new();
     let board = sandbox.path(BOARD);
     fs::write(&board, text).expect("a board");
-    let desk = Desk { sandbox: &sandbox, daemon: Daemon::serving(&sandbox, &board) };
-    let claim = desk.claim(task);
+    let live = Live { sandbox: &sandbox, daemon: Daemon::serving(&sandbox, &board) };
+    let claim = live.claim(task);
     assert!(claim.ok, "{:?}", claim.error);
     assert_eq!(claim.applied, Some(true));
-    desk.until("the claim is in the file", || desk.status().unsaved == 0);
-    assert_eq!(desk.status().state, "ok");
+    live.until("the claim is in the file", || live.status().unsaved == 0);
+    assert_eq!(live.status().state, "ok");
     fs::read(board).expect("the board")
 }
 
@@ -109,12 +109,12 @@ fn ten_thousand_tasks_are_a_board() {
 fn an_empty_board_takes_its_first_task() {
     for empty in ["", "\n", "#+TITLE: Fleet\n", "no heading"] {
         let sandbox = Sandbox::new();
-        let desk = Desk::with(&sandbox, empty);
-        let added = desk.fleet(&["add", "the first", "--agent", "timmy"]);
+        let live = Live::with(&sandbox, empty);
+        let added = live.fleet(&["add", "the first", "--agent", "timmy"]);
         assert!(added.ok && added.applied == Some(true), "{empty:?}: {added:?}");
-        assert!(desk.claim("the first").ok);
-        desk.until_saved();
-        let file = desk.file();
+        assert!(live.claim("the first").ok);
+        live.until_saved();
+        let file = live.file();
         assert!(file.starts_with(empty) && file.contains("\n* IN_PROGRESS the first\n") || empty.is_empty(), "{file:?}");
     }
 }
@@ -144,21 +144,21 @@ fn what_cannot_be_a_board_is_refused_with_the_reason_and_left_alone() {
     // None of that is in the way of a good one.
     let board = sandbox.write(BOARD, "* PENDING TASK-1 eels\n");
     daemon.eval(&format!("(fleet-serve {board:?})"));
-    let desk = Desk { sandbox: &sandbox, daemon };
-    assert!(desk.claim("TASK-1").ok);
+    let live = Live { sandbox: &sandbox, daemon };
+    assert!(live.claim("TASK-1").ok);
 }
 
 #[test]
 fn a_second_board_is_refused_and_the_first_goes_on() {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, "* PENDING TASK-1 eels\n");
+    let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n");
     let other = sandbox.write("other.org", "* PENDING TASK-2 eels\n");
-    let error = desk.daemon.eval(&format!("(condition-case error (fleet-serve {other:?}) (fleet-error (format \"%S\" error)))"));
+    let error = live.daemon.eval(&format!("(condition-case error (fleet-serve {other:?}) (fleet-error (format \"%S\" error)))"));
     assert!(error.contains("board.org"), "{error}");
-    assert!(desk.claim("TASK-1").ok);
+    assert!(live.claim("TASK-1").ok);
     // Serving the same one again is harmless.
-    desk.daemon.eval(&format!("(fleet-serve {:?})", sandbox.path(BOARD)));
-    assert_eq!(Desk::refusal(desk.claim("TASK-1")), "held-by-you");
+    live.daemon.eval(&format!("(fleet-serve {:?})", sandbox.path(BOARD)));
+    assert_eq!(Live::refusal(live.claim("TASK-1")), "held-by-you");
 }
 
 #[test]
@@ -168,32 +168,32 @@ fn local_variables_that_evaluate_are_not_evaluated() {
     let footer = format!(
         "# Local Variables:\n# eval: (write-region \"\" nil {proof:?})\n# fill-column: 66\n# org-log-done: (error \"unsafe\")\n# End:\n"
     );
-    let desk = Desk::with(&sandbox, &format!("{TODO}* PENDING TASK-1 eels\n{footer}"));
-    assert!(desk.claim("TASK-1").ok);
-    assert!(desk.fleet(&["add", "another", "--agent", "timmy"]).ok);
-    desk.until_saved();
+    let live = Live::with(&sandbox, &format!("{TODO}* PENDING TASK-1 eels\n{footer}"));
+    assert!(live.claim("TASK-1").ok);
+    assert!(live.fleet(&["add", "another", "--agent", "timmy"]).ok);
+    live.until_saved();
     assert!(!proof.exists(), "the board's Lisp was run");
-    assert_eq!(desk.lisp("(list fill-column org-log-done)"), "(66 nil)");
-    assert!(desk.file().ends_with(&format!("* PENDING another\n:PROPERTIES:\n{}", desk.file().split_once("another\n:PROPERTIES:\n").expect("it").1)));
-    assert!(desk.file().ends_with(&footer), "{}", desk.file());
+    assert_eq!(live.lisp("(list fill-column org-log-done)"), "(66 nil)");
+    assert!(live.file().ends_with(&format!("* PENDING another\n:PROPERTIES:\n{}", live.file().split_once("another\n:PROPERTIES:\n").expect("it").1)));
+    assert!(live.file().ends_with(&footer), "{}", live.file());
 }
 
 #[test]
 fn a_read_only_file_is_claimed_from_and_says_that_it_is_not_saved() {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
+    let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
     fs::set_permissions(sandbox.path(BOARD), Permissions::from_mode(0o444)).expect("our own file");
-    assert!(desk.claim("TASK-1").ok);
+    assert!(live.claim("TASK-1").ok);
     if nothing_is_forbidden(&sandbox.path(BOARD)) {
         eprintln!("skipped: this user may write read-only files");
         return;
     }
-    desk.until("status says so", || desk.status().state == "save-paused");
-    assert!(desk.status().detail.expect("a reason").contains("read-only"));
+    live.until("status says so", || live.status().state == "save-paused");
+    assert!(live.status().detail.expect("a reason").contains("read-only"));
     fs::set_permissions(sandbox.path(BOARD), Permissions::from_mode(0o644)).expect("our own file");
-    assert!(desk.claim("TASK-2").ok);
-    desk.until_saved();
-    assert_eq!(desk.status().state, "ok");
+    assert!(live.claim("TASK-2").ok);
+    live.until_saved();
+    assert_eq!(live.status().state, "ok");
 }
 
 /// Whether the tests run as somebody whom modes do not bind.
@@ -204,66 +204,66 @@ fn nothing_is_forbidden(file: &Path) -> bool {
 #[test]
 fn another_emacs_that_edits_the_file_pauses_saving_and_nothing_asks() {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
+    let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
     let lock = sandbox.path(".#board.org");
     std::os::unix::fs::symlink("ezra@elsewhere.4711", &lock).expect("a lock");
-    assert!(desk.claim("TASK-1").ok);
-    desk.until("status names who it is", || {
-        desk.status().detail.is_some_and(|why| why.contains("ezra"))
+    assert!(live.claim("TASK-1").ok);
+    live.until("status names who it is", || {
+        live.status().detail.is_some_and(|why| why.contains("ezra"))
     });
-    assert_eq!(desk.status().state, "save-paused");
-    assert!(!desk.file().contains("IN_PROGRESS"));
+    assert_eq!(live.status().state, "save-paused");
+    assert!(!live.file().contains("IN_PROGRESS"));
     assert_eq!(fs::read_link(&lock).expect("still theirs"), Path::new("ezra@elsewhere.4711"));
     fs::remove_file(&lock).expect("they let go");
-    desk.until_saved();
-    assert_eq!(desk.status().state, "ok");
+    live.until_saved();
+    assert_eq!(live.status().state, "ok");
 }
 
 #[test]
 fn a_file_changed_under_a_clean_buffer_is_followed() {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
-    assert!(desk.claim("TASK-1").ok);
-    desk.until_saved();
-    sandbox.write(BOARD, &(desk.file().replace("PENDING TASK-2", "DONE TASK-2") + "* PENDING TASK-3 from vi\n"));
-    assert_eq!(Desk::refusal(desk.claim("TASK-2")), "wrong-state");
-    assert!(desk.claim("TASK-3").ok);
-    assert_eq!(Desk::refusal(desk.claim("TASK-1")), "held-by-you");
-    desk.until_saved();
-    assert!(desk.file().contains("* DONE TASK-2") && desk.file().contains("* IN_PROGRESS TASK-3 from vi"));
+    let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
+    assert!(live.claim("TASK-1").ok);
+    live.until_saved();
+    sandbox.write(BOARD, &(live.file().replace("PENDING TASK-2", "DONE TASK-2") + "* PENDING TASK-3 from vi\n"));
+    assert_eq!(Live::refusal(live.claim("TASK-2")), "wrong-state");
+    assert!(live.claim("TASK-3").ok);
+    assert_eq!(Live::refusal(live.claim("TASK-1")), "held-by-you");
+    live.until_saved();
+    assert!(live.file().contains("* DONE TASK-2") && live.file().contains("* IN_PROGRESS TASK-3 from vi"));
 }
 
 #[test]
 fn a_file_changed_under_an_edited_buffer_waits_for_the_person() {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
-    desk.lisp("(save-excursion (goto-char (point-max)) (insert \"typed by hand\\n\"))");
+    let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n");
+    live.lisp("(save-excursion (goto-char (point-max)) (insert \"typed by hand\\n\"))");
     let foreign = "* PENDING TASK-1 eels\n* PENDING TASK-2 eels\nfrom vi\n";
     sandbox.write(BOARD, foreign);
-    assert!(desk.claim("TASK-1").ok);
-    desk.until("status says so", || desk.status().state == "save-paused");
-    assert!(desk.status().detail.expect("a reason").contains("changed on disk"));
-    assert_eq!(desk.file(), foreign, "nothing is written over it");
-    assert!(desk.text().contains("typed by hand"), "nothing is read over it");
+    assert!(live.claim("TASK-1").ok);
+    live.until("status says so", || live.status().state == "save-paused");
+    assert!(live.status().detail.expect("a reason").contains("changed on disk"));
+    assert_eq!(live.file(), foreign, "nothing is written over it");
+    assert!(live.text().contains("typed by hand"), "nothing is read over it");
     // The way out that the message names.
-    desk.lisp("(revert-buffer t t)");
-    assert!(desk.text().contains("from vi") && !desk.text().contains("typed by hand"), "{}", desk.text());
-    assert!(desk.text().contains("* IN_PROGRESS TASK-1"), "the claim is shown again");
-    desk.until_saved();
-    assert_eq!(desk.status().state, "ok");
+    live.lisp("(revert-buffer t t)");
+    assert!(live.text().contains("from vi") && !live.text().contains("typed by hand"), "{}", live.text());
+    assert!(live.text().contains("* IN_PROGRESS TASK-1"), "the claim is shown again");
+    live.until_saved();
+    assert_eq!(live.status().state, "ok");
 }
 
 #[test]
 fn a_file_that_is_gone_is_reported_and_not_made_again_unasked() {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, "* PENDING TASK-1 eels\n");
+    let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n");
     fs::remove_file(sandbox.path(BOARD)).expect("a board");
-    assert!(desk.claim("TASK-1").ok);
-    desk.until("status says so", || desk.status().state == "file-missing");
+    assert!(live.claim("TASK-1").ok);
+    live.until("status says so", || live.status().state == "file-missing");
     assert!(!sandbox.path(BOARD).exists());
-    desk.lisp("(save-buffer)");
-    assert!(desk.file().contains("* IN_PROGRESS TASK-1"));
-    assert_eq!(desk.status().state, "ok");
+    live.lisp("(save-buffer)");
+    assert!(live.file().contains("* IN_PROGRESS TASK-1"));
+    assert_eq!(live.status().state, "ok");
 }
 
 /// A directory that has `kib` KiB and no more; `None` where none can be had.
@@ -295,9 +295,9 @@ fn a_full_disk_is_named_and_loses_nothing() {
     let board = disk.path.join(BOARD);
     fs::write(&board, format!("{TODO}* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n{}", "ballast\n".repeat(4_000))).expect("a board");
     std::os::unix::fs::symlink(&board, sandbox.path(BOARD)).expect("a link to it");
-    let mut desk = Desk { sandbox: &sandbox, daemon: Daemon::serving(&sandbox, &board) };
-    assert!(desk.claim("TASK-1").ok);
-    desk.until("the claim is in the file", || desk.status().unsaved == 0);
+    let mut live = Live { sandbox: &sandbox, daemon: Daemon::serving(&sandbox, &board) };
+    assert!(live.claim("TASK-1").ok);
+    live.until("the claim is in the file", || live.status().unsaved == 0);
 
     // The board does not fit twice, the journal has a little room left.
     let fill = |leave: usize| {
@@ -307,26 +307,26 @@ fn a_full_disk_is_named_and_loses_nothing() {
         fs::write(disk.path.join("fill"), vec![0; free.saturating_sub(leave)]).expect("room that was free");
     };
     fill(16 << 10);
-    let done = desk.fleet(&["done", "TASK-1", "--agent", "timmy"]);
+    let done = live.fleet(&["done", "TASK-1", "--agent", "timmy"]);
     assert!(done.ok, "the journal had room: {:?}", done.error);
-    desk.until("status says so", || desk.status().state == "save-paused");
-    let detail = desk.status().detail.expect("a reason");
+    live.until("status says so", || live.status().state == "save-paused");
+    let detail = live.status().detail.expect("a reason");
     assert!(detail.contains("No space left"), "{detail}");
     assert!(fs::read_to_string(&board).expect("whole").contains("* IN_PROGRESS TASK-1"), "the old board is whole");
 
     // No room for the journal either: the outcome is unknown, and nothing is decided any more.
     fill(0);
-    let claim = desk.claim("TASK-2");
+    let claim = live.claim("TASK-2");
     let error = claim.error.expect("no room");
     assert!(["outcome-unknown", "journal-stopped"].contains(&error.reason.as_str()), "{error:?}");
-    let status = desk.status();
+    let status = live.status();
     assert_eq!(status.state, "stopped");
     assert!(status.detail.expect("a reason").contains("restart"));
 
     fs::remove_file(disk.path.join("fill")).expect("room is made");
-    desk.daemon.restart();
-    desk.until("everything is saved", || desk.status().unsaved == 0);
+    live.daemon.restart();
+    live.until("everything is saved", || live.status().unsaved == 0);
     assert!(fs::read_to_string(&board).expect("a board").contains("* DONE TASK-1"));
-    assert_eq!(Desk::refusal(desk.claim("TASK-1")), "wrong-state");
-    assert!(desk.claim("TASK-2").ok);
+    assert_eq!(Live::refusal(live.claim("TASK-1")), "wrong-state");
+    assert!(live.claim("TASK-2").ok);
 }

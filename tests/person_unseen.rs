@@ -2,7 +2,7 @@
 //!
 //! The edit is always such that a model which had missed it would answer wrongly or write into the wrong place.
 
-use crate::support::{desk::Desk, sandbox::Sandbox};
+use crate::support::{live::Live, sandbox::Sandbox};
 
 const BOARD: &str = "\
 #+TITLE: Fleet dispatch
@@ -25,29 +25,29 @@ const EDIT: &str = "(save-excursion
 #[track_caller]
 fn a_claim_after(prepare: &str, way: &str) {
     let sandbox = Sandbox::new();
-    let desk = Desk::with(&sandbox, BOARD);
+    let live = Live::with(&sandbox, BOARD);
     // Something that the engine has seen, so that what follows is not the first look.
-    assert!(desk.claim("TASK-2").ok);
-    assert!(desk.claim("TASK-3").ok && desk.fleet(&["release", "TASK-3", "--agent", "timmy"]).ok);
-    desk.lisp(prepare);
+    assert!(live.claim("TASK-2").ok);
+    assert!(live.claim("TASK-3").ok && live.fleet(&["release", "TASK-3", "--agent", "timmy"]).ok);
+    live.lisp(prepare);
     // The clock that looks every second would hide what the claim itself does not see.
-    desk.daemon.eval("(cancel-timer fleet-board--timer)");
-    desk.lisp(&way.replace("EDIT", EDIT));
+    live.daemon.eval("(cancel-timer fleet-board--timer)");
+    live.lisp(&way.replace("EDIT", EDIT));
 
-    assert_eq!(Desk::refusal(desk.claim("TASK-1")), "wrong-state", "after {way}");
-    assert_eq!(Desk::refusal(desk.claim("TASK-3")), "missing", "after {way}");
-    let done = desk.fleet(&["done", "TASK-2", "--agent", "timmy", "--result", "two coats"]);
+    assert_eq!(Live::refusal(live.claim("TASK-1")), "wrong-state", "after {way}");
+    assert_eq!(Live::refusal(live.claim("TASK-3")), "missing", "after {way}");
+    let done = live.fleet(&["done", "TASK-2", "--agent", "timmy", "--result", "two coats"]);
     assert!(done.ok, "after {way}: {:?}", done.error);
-    let text = desk.text();
+    let text = live.text();
     assert!(text.contains("* DONE TASK-1 dredge\nweather permitting\nthe outer channel\n* DONE TASK-2 paint\n"), "{text}");
     assert!(text.contains(":RESULT:   two coats\n") || text.contains(":RESULT: two coats\n"), "{text}");
     assert!(text.ends_with(":END:\ntwo coats\n"), "{text}");
 
     // What the person did is theirs to save, and after that it counts.
-    desk.lisp("(save-buffer)");
-    assert_eq!(desk.file(), text, "after {way}");
-    assert_eq!(Desk::refusal(desk.claim("TASK-1")), "wrong-state", "after {way}");
-    assert_eq!(Desk::refusal(desk.claim("TASK-3")), "removed-by-hand", "after {way}");
+    live.lisp("(save-buffer)");
+    assert_eq!(live.file(), text, "after {way}");
+    assert_eq!(Live::refusal(live.claim("TASK-1")), "wrong-state", "after {way}");
+    assert_eq!(Live::refusal(live.claim("TASK-3")), "removed-by-hand", "after {way}");
 }
 
 #[test]
