@@ -8,6 +8,7 @@ use crate::{
         owner::{NetworkFs, OwnedDir, OwnerError, OwnerKind},
     },
     core::{
+        id::Token,
         queue::{
             board::Board,
             event::{Actor, Change, Event},
@@ -17,7 +18,10 @@ use crate::{
         time::Now,
     },
 };
-use std::{collections::VecDeque, path::Path};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    path::Path,
+};
 
 /// Why a board could not be taken over. The board is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +55,8 @@ impl Engine {
     pub fn open(path: &Path, kind: OwnerKind, now: &Now) -> Result<Self, OpenError> {
         let dir = OwnedDir::open(path, NetworkFs::Refuse)?;
         let file = board_file::load(dir.board())?;
-        let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), 1)?;
+        let board = Board::read(&file.text);
+        let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), next_epoch(&board))?;
         let hash = save::hex(&file.identity.sha256);
         let history = History::read(&replay, &hash)?;
         let ledger = history.fold(&replay, journal.epoch())?;
@@ -59,8 +64,15 @@ impl Engine {
             OwnerKind::Emacs => "emacs",
             OwnerKind::Offline => "offline",
         };
+        let opened = Change::Opened {
+            owner: kind_name.into(),
+            pid: std::process::id(),
+            covers: history.covers,
+            without: history.without.iter().copied().collect(),
+            hash: hash.clone(),
+        };
         let mut engine = Self {
-            model: Model::new(Board::read(&file.text), ledger),
+            model: Model::new(board, ledger),
             log: log::Log::new(journal),
             dir,
             kind: kind_name,
@@ -70,65 +82,85 @@ impl Engine {
             queue: VecDeque::new(),
             planned: None,
             saved: history.covers,
+            waiting: history.without,
+            unsaved: 0,
             notices: VecDeque::new(),
-            conflict: Vec::new(),
+            in_conflict: false,
             paused: None,
         };
         if let Some(torn) = &replay.torn {
             engine.notice(format!("the end of the journal was torn; it is kept as {}", torn.display()));
         }
-        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers };
+        for leftover in &file.leftovers {
+            engine.notice(format!(
+                "a run that died had left a file beside the board; it is kept as {}",
+                leftover.display()
+            ));
+        }
+        engine.unsaved = engine.unsaved_events().map_err(OpenError::Stopped)?.len() as u64;
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
         Ok(engine)
     }
 }
 
-/// What must be known of a journal before it can be folded: which save the file is, and which edits are void.
+/// What must be known of a journal before it can be folded: which of the files it knows is there, and which edits are
+/// void.
 struct History {
     /// Everything up to this number stands in the file.
     covers: u64,
+    /// But for these.
+    without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
 }
 
 impl History {
-    /// Finds the save that wrote the file with `hash`; of a file that was changed since, the last save.
+    /// Finds the last save that wrote, or start that found, the file with `hash`; of a file that was changed since, the
+    /// last one known. A save that was announced and never published is passed over: its file is not there.
     fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
-        let mut saves: Vec<(u64, bool)> = Vec::new();
+        let mut files = Vec::new();
         let mut opened = Vec::new();
         for record in replay.records() {
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
                 continue;
             }
             match event(record.number, record.event)?.change {
-                Change::Saving { hash: of_save, covers } => saves.push((covers, of_save == hash)),
-                Change::Opened { covers, .. } => opened.push((covers, record.number)),
+                Change::Saving { hash: of_save, covers, without } => files.push((of_save == hash, covers, without)),
+                Change::Opened { covers, without, hash: found, .. } => {
+                    opened.push((covers, record.number));
+                    files.push((found == hash, covers, without));
+                }
                 _ => {}
             }
         }
-        let same = saves.iter().rev().find(|(_, is_same)| *is_same);
-        let covers = same.or(saves.last()).map_or(0, |(covers, _)| *covers);
+        let same = files.iter().rposition(|(is_same, ..)| *is_same);
+        let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
+        let (covers, without) = file.map_or((0, Vec::new()), |(_, covers, without)| (covers, without));
         opened.push((covers, u64::MAX));
-        Ok(Self { covers, void: opened })
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {
         let mut ledger = Ledger::new(epoch);
         let mut is_saved = false;
+        let mut waiting = HashSet::new();
         for record in replay.records() {
             if !is_saved && record.number > self.covers {
-                ledger.saved(self.covers);
+                ledger.saved(&waiting);
                 is_saved = true;
             }
             let event = event(record.number, record.event)?;
+            if self.without.contains(&record.number) {
+                waiting.extend(event.change.task().map(Into::into));
+            }
             if !self.is_void(record.number, &event) {
                 ledger.fold(record.number, &event);
             }
             ledger.last = record.number;
         }
         if !is_saved {
-            ledger.saved(self.covers);
+            ledger.saved(&waiting);
         }
         Ok(ledger)
     }
@@ -140,4 +172,10 @@ impl History {
 
 fn event(number: u64, json: &str) -> Result<Event, OpenError> {
     serde_json::from_str(json).map_err(|source| OpenError::Event { number, source })
+}
+
+/// The epoch of a journal that begins now: later than that of every token on the board (R6).
+fn next_epoch(board: &Board) -> u32 {
+    let tokens = board.sections().iter().filter_map(|section| section.property("TOKEN")?.parse::<Token>().ok());
+    tokens.map(|token| token.epoch).max().unwrap_or(0).saturating_add(1)
 }

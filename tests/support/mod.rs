@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod daemon;
+pub mod desk;
 pub mod live;
 pub mod process;
 pub mod program;

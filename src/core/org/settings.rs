@@ -80,9 +80,9 @@ impl Settings {
         settings
     }
 
-    /// Whether a change of `line` may change the settings: a setting itself, or the edge of a block that can hide one.
-    pub fn is_setting_line(line: &str) -> bool {
-        setting(line).is_some() || blocks::is_edge(line)
+    /// Whether the sections `old` and the text `new`, which may come in their place, say the same about the board.
+    pub fn same_lines<'a>(old: impl Iterator<Item = &'a str>, new: &'a str) -> bool {
+        old.flat_map(collect).eq(collect(new))
     }
 
     fn start_up(&mut self, option: &str) {

@@ -222,8 +222,14 @@ pub enum Change {
         owner: String,
         /// Its process id.
         pid: u32,
-        /// The person's edits after this number were never saved and are void (R12).
+        /// The file holds everything up to this number. The person's edits after it were never saved and are void (R12).
         covers: u64,
+        /// Events before that which the file does not hold.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<u64>,
+        /// SHA-256 of the file's bytes, hex.
+        #[serde(default)]
+        hash: String,
     },
     /// The board is about to be published: the file with this hash holds everything up to `covers` (R20).
     Saving {
@@ -231,6 +237,9 @@ pub enum Change {
         hash: String,
         /// The last event that the text holds.
         covers: u64,
+        /// Those before it that the text does not hold yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<u64>,
     },
 }
 
@@ -301,6 +310,11 @@ impl Change {
             | Change::Requeued { title, stamp: true, .. } => Some(title),
             _ => None,
         }
+    }
+
+    /// The ID that the heading must be given.
+    pub fn stamps(&self) -> Option<&str> {
+        self.title().and(self.task())
     }
 
     /// Whether the board's text shows this change (as opposed to bookkeeping and to what the text said first).
