@@ -157,7 +157,8 @@ fn a_second_board_in_the_same_emacs_is_refused_and_the_first_one_again_is_harmle
     let fleet = Fleet::new(&sandbox, "dispatch.org", KEYWORDS);
     let other = Fleet::new(&sandbox, "other/dispatch.org", KEYWORDS);
     let daemon = Daemon::serving(&sandbox, fleet.board());
-    let refusal = daemon.eval(&format!("(condition-case e (fleet-serve {:?}) (fleet-conflict (format \"%S\" e)))", other.board()));
+    let refusal = daemon
+        .eval(&format!("(condition-case e (fleet-serve {:?}) (fleet-conflict (format \"%S\" e)))", other.board()));
     assert!(refusal.contains("already serves") && refusal.contains("other-board"), "{refusal}");
     let again = daemon.eval(&format!("(plist-get (fleet-serve {:?}) :path)", fleet.board()));
     assert_eq!(again, format!("{:?}", fleet.board()));

@@ -191,6 +191,7 @@ fn a_first_save_that_was_announced_and_not_made_does_not_count() {
     let mut audit = Audit::new(&fleet);
     audit.board(&daemon);
     let tasks = fleet.json(&["list"]);
-    let names: Vec<&str> = tasks["tasks"].as_array().expect("tasks").iter().filter_map(|t| t["name"].as_str()).collect();
+    let names: Vec<&str> =
+        tasks["tasks"].as_array().expect("tasks").iter().filter_map(|t| t["name"].as_str()).collect();
     assert_eq!(names, ["TASK-1", "TASK-2"]);
 }

@@ -69,8 +69,13 @@ fn assert_on_board(fleet: &Fleet<'_>, task: &str, holder: &str, token: &str, cla
     assert_eq!(heading.matches("(#").count(), 1, "{heading}");
     assert_eq!(text.matches(&format!("(#{claim})")).count(), 1, "{text}");
     let log = fleet.json(&["log", "--task", task]);
-    let claims: Vec<u64> =
-        log["events"].as_array().expect("events").iter().filter(|e| e["change"]["kind"] == "claimed").map(number).collect();
+    let claims: Vec<u64> = log["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .filter(|e| e["change"]["kind"] == "claimed")
+        .map(number)
+        .collect();
     assert_eq!(claims, [claim]);
 }
 

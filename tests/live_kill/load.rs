@@ -255,7 +255,8 @@ impl<'l> Agent<'l> {
 
     /// Asserts that the reply is one that an agent who does nothing wrong can get.
     fn learn(&mut self, call: &Call, reply: &Reply) {
-        let nothing_ready = matches!(call, Call::Claim { .. }) && reply.error.as_ref().is_some_and(|e| e.code == Code::NotFound);
+        let nothing_ready =
+            matches!(call, Call::Claim { .. }) && reply.error.as_ref().is_some_and(|e| e.code == Code::NotFound);
         assert!(reply.ok || nothing_ready, "{} asked {call:?} and heard {reply:?}", self.name);
         match call {
             Call::Claim { .. } if reply.ok => {

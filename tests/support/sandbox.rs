@@ -1,6 +1,11 @@
 //! A directory that is the whole world of the programs under test: home, temporary files, sockets, environment.
 //! No test reads or writes the person's own home, Emacs server, tmux or keys.
 
+use super::process::PATIENCE;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
 use std::{
     env,
     ffi::{OsStr, OsString},
@@ -8,11 +13,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
-};
-use super::process::PATIENCE;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use tempfile::TempDir;
 
@@ -120,7 +120,10 @@ impl Sandbox {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|entry| entry == home)
         };
-        let names = fs::read_dir("/proc").expect("processes").flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let names = fs::read_dir("/proc")
+            .expect("processes")
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
         names.filter_map(|name| Pid::from_raw(name.parse().ok()?)).filter(lives_here).collect()
     }
 
