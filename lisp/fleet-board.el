@@ -57,6 +57,7 @@
 (declare-function fleet--mod-resolve "ext:fleet-module.so" ())
 (declare-function fleet--mod-char-count "ext:fleet-module.so" ())
 (declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
+(declare-function fleet-list-refresh "fleet-list" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
 
 (defvar fleet-mode)
@@ -64,13 +65,22 @@
 
 (defconst fleet-board-apply-seconds 0.05
   "How long edits may go into the buffer at a stretch (R14).
-What is left follows as soon as Emacs has looked for input.")
+What is left follows after `fleet-board-breath-seconds'.")
+
+(defconst fleet-board-breath-seconds 0.01
+  "How long to let go of Emacs before the edits that are left follow.
+A timer that is always due keeps Emacs from its subprocesses and from
+emacsclient, though not from the keyboard.")
 
 (defconst fleet-board-stale-tries 3
   "How often an edit is planned anew when the text was not as expected.")
 
 (defconst fleet-board-socket-bytes 107
   "Longest name of a Unix socket, in bytes (R22; sun_path of unix(7)).")
+
+(defvar fleet-board-changed-hook '(fleet-list-refresh)
+  "Hook run up to once a second after agents changed the board.
+Nobody waits for it, and no command is running.")
 
 (defvar fleet-board-replaced-hook nil
   "Hook run after the text of the board was replaced as a whole.")
@@ -80,6 +90,7 @@ What is left follows as soon as Emacs has looked for input.")
 (defvar fleet-board--timer nil "The timer that looks after the board every second.")
 (defvar fleet-board--soon nil "The timer that will process what waits.")
 (defvar fleet-board--busy nil "Non-nil while requests are processed.")
+(defvar fleet-board--changed nil "Non-nil if edits of ours were not announced yet.")
 
 ;;;; Requests
 
@@ -178,7 +189,7 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
       (fleet-board--quietly
         (fleet-board--look)
         (fleet--mod-decide)
-        (when (or now (not (fleet-edit-person-busy-p)))
+        (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
           (setq more (fleet-board--apply))))
       (fleet-board--quietly
         (fleet--mod-answer)
@@ -206,6 +217,7 @@ Return non-nil if that was too short, and going on is worth it."
                                     (aref edit 0) (aref edit 1) (aref edit 2)))
             (progn
               (fleet--mod-confirm)
+              (setq fleet-board--changed t)
               (fleet-board--settled-p))
           (cl-incf tries)
           (fleet-watch-sync-all))
@@ -233,12 +245,11 @@ person is at work, wait for a command or the next second."
   "Process what waits as soon as no command is running."
   (unless (timerp fleet-board--soon)
     (setq fleet-board--soon
-          ;; Not at once: Emacs runs due timers until none is left, and looks
-          ;; for input only then.
-          (run-at-time 0.001 nil (lambda ()
-                                   (setq fleet-board--soon nil)
-                                   (unless (fleet-edit-person-busy-p)
-                                     (fleet-board--process)))))))
+          (run-at-time fleet-board-breath-seconds nil
+                       (lambda ()
+                         (setq fleet-board--soon nil)
+                         (unless (fleet-edit-person-busy-p fleet-watch--buffer)
+                           (fleet-board--process)))))))
 
 (defun fleet-board--rung (_process _bytes)
   "The module has requests from its socket."
@@ -250,13 +261,17 @@ person is at work, wait for a command or the next second."
   "See unreported edits, settle those that rest, apply what waits (R11, R13)."
   (unless fleet-board--busy
     (fleet-board--process)
-    (unless (fleet-edit-person-busy-p)
+    (unless (fleet-edit-person-busy-p fleet-watch--buffer)
       (fleet-board--quietly
         (let ((trouble (fleet--mod-settle nil)))
           (when (stringp trouble)
             (fleet--mod-notice trouble)))
         (when (> (fleet--mod-pending) 0)
-          (fleet-board--process))))))
+          (fleet-board--process)))
+      (when fleet-board--changed
+        (setq fleet-board--changed nil)
+        (fleet-board--quietly
+          (run-hooks 'fleet-board-changed-hook))))))
 
 (defun fleet-board--post-command ()
   "After a command that changed the board, let the engine know."

@@ -32,6 +32,9 @@
 
 (defvar debug-on-event)
 
+(defconst fleet-daemon-gc-bytes (* 32 1024 1024)
+  "Bytes of new Lisp data between two garbage collections of the daemon.")
+
 ;;;###autoload
 (defun fleet-daemon-start ()
   "Serve the board that the environment variable DISPATCH_FILE names.
@@ -42,7 +45,9 @@ that would open a debugger nobody can see are switched off."
       (signal 'fleet-config-error
               '("DISPATCH_FILE is not set" :hint "set it to the board's file name")))
     (setq debug-on-error nil
-          debug-on-event nil)
+          debug-on-event nil
+          ;; Collecting garbage is the longest pause there is: do it less often.
+          gc-cons-threshold fleet-daemon-gc-bytes)
     (plist-get (fleet-serve board) :path)))
 
 ;;;###autoload

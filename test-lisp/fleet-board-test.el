@@ -313,7 +313,9 @@ Point is before TASK-001's keyword, which EDIT makes DONE."
 (ert-deftest fleet-board-local-variables-of-the-board-never-run ()
   :tags '(native)
   (fleet-board-test-with (concat fleet-board-test-text
-                                 "# Local Variables:\n# eval: (setq fleet-board-test-ran t)\n# End:\n")
+                                 ;; In pieces, so that Emacs does not read it here.
+                                 "# Local " "Variables:\n# eval: (setq fleet-board-test-ran t)\n"
+                                 "# End:\n")
     (should-not (boundp 'fleet-board-test-ran))
     (should (plist-get (fleet-board-test-claim "TASK-001") :applied))))
 

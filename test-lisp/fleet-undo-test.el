@@ -403,23 +403,5 @@ Return nil, or what went wrong."
     (fleet-undo-test--command 'undo-redo 1)
     (should (equal (buffer-string) "MACHINE\n;one\n;twLAST\nlast\nx"))))
 
-(defun fleet-undo-test--seconds (entries)
-  "Return how long a rebase of a history of ENTRIES undone changes takes."
-  (with-temp-buffer
-    (setq buffer-undo-list
-          (cl-loop for i below entries collect (cons (+ 100 i) (+ 101 i)) collect nil))
-    ;; Each is the redo record of one at the same distance from the middle.
-    (cl-loop for i below (/ entries 2)
-             do (puthash (nthcdr (* 2 i) buffer-undo-list)
-                         (nthcdr (* 2 (- entries i 1)) buffer-undo-list)
-                         undo-equiv-table))
-    (cl-loop repeat 3 minimize
-             (progn (garbage-collect)
-                    (car (benchmark-run (fleet-undo-rebase buffer-undo-list 1 0 1 "x")))))))
-
-(ert-deftest fleet-undo-time-grows-with-the-history-and-no-faster-r16 ()
-  ;; Ten times the history; a hundred times the work would be quadratic.
-  (should (< (fleet-undo-test--seconds 5000) (* 40 (fleet-undo-test--seconds 500)))))
-
 (provide 'fleet-undo-test)
 ;;; fleet-undo-test.el ends here

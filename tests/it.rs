@@ -2,9 +2,11 @@
 
 mod support;
 
+mod backup;
 mod board_file;
 mod cli;
 mod daemon_smoke;
+mod demo;
 mod docs;
 mod engine;
 mod journal;
@@ -12,6 +14,10 @@ mod live_doors;
 mod live_kill;
 mod live_race;
 mod org_differential;
+mod person_typing;
 mod pty_smoke;
+mod replies;
+mod simulation;
 mod socket;
 mod tidy;
+mod transitions;

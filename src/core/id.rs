@@ -86,6 +86,13 @@ pub struct Token {
     pub number: u64,
 }
 
+impl Token {
+    /// Whether this is the token of an earlier claim than `other`.
+    pub fn is_before(self, other: Token) -> bool {
+        (self.epoch, self.number) < (other.epoch, other.number)
+    }
+}
+
 impl std::str::FromStr for Token {
     type Err = NameError;
 

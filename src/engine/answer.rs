@@ -3,14 +3,15 @@
 use super::Engine;
 use crate::core::{
     code::Code,
-    id::{AgentName, Token},
+    id::AgentName,
     org,
     queue::{
-        decide::{self, Refusal},
+        decide,
         event::{Actor, Event},
         ledger::Answered,
         model::Task,
         ready,
+        refusal::Refusal,
         state::State,
     },
     time::Now,
@@ -22,8 +23,8 @@ use std::collections::BTreeMap;
 pub const TASKS_MAX: usize = 10_000;
 /// How many events `log` returns unless told otherwise.
 pub const EVENTS_DEFAULT: u32 = 100;
-/// How many events `log` looks at to find those that match.
-const EVENTS_SCANNED_MAX: usize = 1_000_000;
+/// How many events `log` reads at a time.
+const EVENTS_PER_PAGE: usize = 10_000;
 
 /// A refusal as callers see it.
 pub(super) fn failure(refusal: &Refusal) -> Failure {
@@ -96,7 +97,7 @@ impl Engine {
             _ => self.brief(&task, now),
         });
         match &request.call {
-            Call::Claim { .. } => reply.token = Some(Token { epoch: self.model.ledger.epoch, number }),
+            Call::Claim { .. } => reply.token = Some(self.model.ledger.token(number)),
             Call::Done { token, .. }
             | Call::Fail { token, .. }
             | Call::Release { token, .. }
@@ -204,7 +205,7 @@ impl Engine {
             detail,
             number: self.last(),
             unapplied: self.queue.iter().filter(|work| work.number().is_some()).count() as u64,
-            unsaved: self.last().saturating_sub(self.saved),
+            unsaved: self.unsaved,
             counts,
             notices: self.notices.iter().cloned().collect(),
         }
@@ -235,24 +236,39 @@ impl Engine {
             None if is_filtered => 0,
             None => self.last().saturating_sub(limit as u64),
         };
-        let failed =
-            |error: &dyn std::error::Error| Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error));
-        let scanned = if is_filtered || after.is_none() { EVENTS_SCANNED_MAX } else { limit };
-        let records = self.log.read_after(from, scanned).map_err(|error| failed(&error))?;
+        let is_wanted = |event: &Event| {
+            task.is_none_or(|task| event.change.task() == Some(task))
+                && agent.is_none_or(|agent| event.by.to_string() == agent)
+        };
+        let page_size = if is_filtered { EVENTS_PER_PAGE } else { limit.min(EVENTS_PER_PAGE) };
         let mut found = Vec::new();
-        for record in records {
-            let event: Event = serde_json::from_str(&record.event).map_err(|error| failed(&error))?;
-            let of_task = task.is_none_or(|task| event.change.task() == Some(task));
-            let of_agent = agent.is_none_or(|agent| event.by.to_string() == agent);
-            if of_task && of_agent {
-                let mut value = serde_json::to_value(&event).expect("what was parsed serializes");
-                value["number"] = record.number.into();
-                found.push(value);
+        let mut from = from;
+        loop {
+            let page = self.log.read_after(from, page_size).map_err(|error| unreadable(&error))?;
+            let Some(last) = page.last() else { break };
+            from = last.number;
+            for record in page {
+                let event: Event = serde_json::from_str(&record.event).map_err(|error| unreadable(&error))?;
+                found.extend(is_wanted(&event).then(|| logged(record.number, &event)));
             }
+            if after.is_some() && found.len() >= limit {
+                break;
+            }
+            // Of the newest only so many are wanted: the older ones need not stay in memory.
+            let surplus = if after.is_none() { found.len().saturating_sub(limit) } else { 0 };
+            found.drain(..surplus);
         }
-        let surplus = if after.is_none() { found.len().saturating_sub(limit) } else { 0 };
-        found.drain(..surplus);
         found.truncate(limit);
         Ok(found)
     }
+}
+
+fn logged(number: u64, event: &Event) -> serde_json::Value {
+    let mut value = serde_json::to_value(event).expect("what was parsed serializes");
+    value["number"] = number.into();
+    value
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
 }

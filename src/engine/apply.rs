@@ -1,18 +1,14 @@
 //! What the decided events do to the shown text, one heading at a time (R14, R15).
 
-use super::Engine;
+use super::{Engine, place};
 use crate::core::{
-    edit::TextEdit,
+    edit::{TextEdit, apply_edits},
     queue::{
-        apply::{self, MESSAGES_TITLE},
-        board::Window,
+        apply,
+        board::{Section, Window},
         event::{Change, Event},
-        state::State,
     },
 };
-
-/// The title of the heading under which claimed tasks come back that were never saved (R12).
-pub const RECOVERED_TITLE: &str = "Recovered";
 
 /// One piece of work on the text.
 #[derive(Clone, Debug)]
@@ -53,6 +49,8 @@ pub struct HeadingEdit {
 pub(super) struct Plan {
     at: usize,
     edits: Vec<TextEdit>,
+    /// The edits insert whole headings.
+    adds_headings: bool,
 }
 
 impl Work {
@@ -60,6 +58,15 @@ impl Work {
         match self {
             Work::Event(number, _) => Some(*number),
             Work::Cookie(_) | Work::Restore(_) | Work::Recover(_) => None,
+        }
+    }
+
+    /// The task whose heading this is about, if it is about one.
+    pub(super) fn task(&self) -> Option<&str> {
+        match self {
+            Work::Event(_, event) => event.change.task(),
+            Work::Restore(task) | Work::Recover(task) => Some(task),
+            Work::Cookie(_) => None,
         }
     }
 }
@@ -74,8 +81,9 @@ impl Engine {
     ///
     /// The caller makes it and then calls [`Engine::confirm`]. Work whose heading is missing at the moment is passed over.
     pub fn next_edit(&mut self) -> Option<HeadingEdit> {
+        self.planned = None;
         while let Some(place) = self.first_possible() {
-            let plan = self.plan(&self.queue[place].clone());
+            let plan = self.plan(&self.queue[place]);
             match plan {
                 Some(plan) if !plan.edits.is_empty() => {
                     let work = self.queue.remove(place).expect("the place was just found");
@@ -93,6 +101,7 @@ impl Engine {
     /// Tells that the edit of [`Engine::next_edit`] was made.
     pub fn confirm(&mut self) {
         if let Some(plan) = self.planned.take() {
+            self.rebase_held(plan.at);
             self.put(&plan);
             self.finish(0);
         }
@@ -105,22 +114,20 @@ impl Engine {
         }
     }
 
-    /// The first piece of work whose heading is on the board, or that needs none. Earlier work of the same task goes
-    /// first, because it is of the same heading.
+    /// The first piece of work whose heading is on the board, or that needs none. Work on one heading keeps its order:
+    /// either all of it is possible or none.
     fn first_possible(&self) -> Option<usize> {
-        self.queue.iter().position(|work| match work {
-            Work::Event(_, event) => event.change.task().is_none_or(|task| !self.model.missing.contains_key(task)),
-            Work::Cookie(_) | Work::Restore(_) | Work::Recover(_) => true,
-        })
+        let is_missing = |task: &str| self.model.missing.contains_key(task);
+        self.queue.iter().position(|work| !work.task().is_some_and(is_missing))
     }
 
+    /// The work at `place` is done: what follows from it comes next.
     fn finish(&mut self, place: usize) {
-        let Some(work) = self.queue.remove(place) else { return };
-        let Work::Event(_, event) = work else { return };
-        let Some(at) = event.change.task().and_then(|task| self.model.home_of(task)) else { return };
-        let uid = self.model.board.sections()[at].uid;
-        if event.change.task() == self.model.board.sections()[at].id() {
-            self.model.stamped.remove(&uid);
+        let Some(Work::Event(_, event)) = self.queue.remove(place) else { return };
+        let Some(at) = event.change.task().and_then(|task| self.model.place_of(task)) else { return };
+        let section = &self.model.board.sections()[at];
+        if event.change.task() == section.id() {
+            self.model.stamped.remove(&section.uid);
         }
         if (event.change.transition().is_some() || matches!(event.change, Change::Added { .. }))
             && let Some(parent) = self.model.board.parent(at)
@@ -130,120 +137,87 @@ impl Engine {
     }
 
     fn plan(&self, work: &Work) -> Option<Plan> {
+        let board = &self.model.board;
         match work {
-            Work::Event(number, event) => self.plan_event(*number, event),
-            Work::Cookie(uid) => self.plan_cookie(*uid),
-            Work::Restore(task) => self.plan_restore(task),
+            Work::Event(_, event) if matches!(event.change, Change::Appended { .. }) => self.plan_message(work, event),
+            Work::Event(_, event) => match &event.change {
+                Change::Added { task, heading } => {
+                    board.with_id(task).next().is_none().then(|| at_end(board.sections(), heading))
+                }
+                change => self.plan_heading(work, self.model.place_of(change.task()?)?),
+            },
+            Work::Restore(task) => self.plan_heading(work, self.model.place_of(task)?),
+            Work::Cookie(uid) => self.plan_heading(work, board.index_of(*uid)?),
             Work::Recover(task) => self.plan_recover(task),
         }
     }
 
-    fn plan_event(&self, number: u64, event: &Event) -> Option<Plan> {
-        match &event.change {
-            Change::Added { task, heading } => {
-                self.model.board.with_id(task).is_empty().then(|| self.plan_append(heading))
+    fn plan_heading(&self, work: &Work, at: usize) -> Option<Plan> {
+        let edits = self.heading_edits(work, at, &self.model.board.sections()[at])?;
+        Some(Plan { at, edits, adds_headings: false })
+    }
+
+    /// What `work` does to `section`, which stands or stood at `at`.
+    fn heading_edits(&self, work: &Work, at: usize, section: &Section) -> Option<Vec<TextEdit>> {
+        let (text, settings, ledger) = (&section.text, self.model.board.settings(), &self.model.ledger);
+        match work {
+            Work::Event(number, event) => {
+                let record = ledger.record(event.change.task()?);
+                let latest = record.and_then(|record| record.token).filter(|token| token.number == *number);
+                let token = latest.map(|token| token.to_string());
+                let extent = apply::extent(section, *number, record);
+                Some(apply::to_heading(text, settings, *number, token.as_deref(), event, extent))
             }
-            Change::Appended { text } => self.plan_message(number, event, text),
-            change => {
-                let at = self.place_of(change)?;
-                let token = event.token(self.model.ledger.epoch, number).map(|token| token.to_string());
-                let (text, settings) = (&self.model.board.sections()[at].text, self.model.board.settings());
-                Some(Plan { at, edits: apply::to_heading(text, settings, number, token.as_deref(), event) })
+            Work::Restore(task) => Some(apply::restore(text, settings, task, ledger.record(task)?)),
+            Work::Cookie(_) => {
+                let (done, total) = place::children(&self.model.board, at, section)?;
+                Some(apply::cookie(text, settings, done, total))
             }
+            Work::Recover(_) => None,
         }
-    }
-
-    /// The heading that `change` is about: by ID, by the uid that the ID was given to, or by its title.
-    fn place_of(&self, change: &Change) -> Option<usize> {
-        let task = change.task()?;
-        if let Some(at) = self.model.home_of(task) {
-            return Some(at);
-        }
-        if let Some((uid, _)) = self.model.stamped.iter().find(|(_, id)| *id == task) {
-            return self.model.board.index_of(*uid, usize::MAX);
-        }
-        let untold = |at: &usize| self.model.board.sections()[*at].id().is_none();
-        let titled: Vec<usize> = self.model.board.titled(change.title()?).into_iter().filter(untold).collect();
-        titled.first().copied()
-    }
-
-    fn plan_cookie(&self, uid: u64) -> Option<Plan> {
-        let at = self.model.board.index_of(uid, usize::MAX)?;
-        let section = &self.model.board.sections()[at];
-        let title = section.title();
-        if !(title.contains("/]") || title.contains("%]") || title.contains('/')) {
-            return None;
-        }
-        let children = (at + 1..self.model.board.sections().len())
-            .take_while(|&below| self.model.board.ancestors(below).any(|parent| parent.uid == uid))
-            .filter(|&below| self.model.board.parent(below) == Some(at))
-            .filter_map(|below| self.model.board.sections()[below].state);
-        let states: Vec<State> = children.collect();
-        let done = states.iter().filter(|state| state.is_closed()).count();
-        Some(Plan { at, edits: apply::cookie(&section.text, self.model.board.settings(), done, states.len()) })
-    }
-
-    fn plan_restore(&self, task: &str) -> Option<Plan> {
-        let (at, record) = (self.model.home_of(task)?, self.model.ledger.record(task)?);
-        let (text, settings) = (&self.model.board.sections()[at].text, self.model.board.settings());
-        Some(Plan { at, edits: apply::restore(text, settings, record) })
     }
 
     fn plan_recover(&self, task: &str) -> Option<Plan> {
         let record = self.model.ledger.record(task)?;
-        let heading = record.heading.as_deref().filter(|_| self.model.home_of(task).is_none())?;
-        let demoted = format!("*{heading}");
-        let shallow = demoted.trim_start_matches('*');
-        let title = format!("* {RECOVERED_TITLE}\n");
-        let has_title = self.model.board.sections().iter().any(|section| section.title() == RECOVERED_TITLE);
-        let text = if has_title { format!("**{shallow}") } else { format!("{title}**{shallow}") };
-        Some(self.plan_append(&text))
-    }
-
-    /// A heading at the end of the board, in front of a local variables footer.
-    fn plan_append(&self, heading: &str) -> Plan {
-        let sections = self.model.board.sections();
-        let at = sections.len() - 1;
-        let text = &sections[at].text;
-        let footer = text.rfind("# Local Variables:").filter(|&at| at == 0 || text.as_bytes()[at - 1] == b'\n');
-        let end = footer.unwrap_or(text.len());
-        let is_fresh_line = end == 0 && at == 0 || text[..end].ends_with('\n') || (end == 0 && at > 0);
-        let lead = if is_fresh_line { "" } else { "\n" };
-        let tail = if heading.ends_with('\n') { "" } else { "\n" };
-        Plan { at, edits: vec![TextEdit::insert(end, format!("{lead}{heading}{tail}"))] }
+        let heading = record.heading.as_deref().filter(|_| self.model.place_of(task).is_none())?;
+        let mut heading = heading.to_owned();
+        let edits = apply::restore(&heading, self.model.board.settings(), task, record);
+        apply_edits(&mut heading, &edits);
+        Some(place::among_recovered(&self.model.board, &heading).into())
     }
 
     /// A line at the end of the message list.
-    fn plan_message(&self, number: u64, event: &Event, text: &str) -> Option<Plan> {
+    fn plan_message(&self, work: &Work, event: &Event) -> Option<Plan> {
+        let (Change::Appended { text }, Some(number)) = (&event.change, work.number()) else { return None };
         let line = apply::message_line(number, event, text);
         let sections = self.model.board.sections();
-        let is_list = |section: &&crate::core::queue::board::Section| {
-            section.title() == MESSAGES_TITLE && section.state.is_none()
-        };
-        let Some(at) = sections.iter().position(|section| is_list(&section)) else {
-            return Some(self.plan_append(&format!("* {MESSAGES_TITLE}\n{line}\n")));
-        };
-        let list = &sections[at].text;
-        if list.contains(&apply::marker(number)) {
-            return None;
+        match place::message_list(sections) {
+            None => Some(at_end(sections, &format!("* {}\n{line}\n", apply::MESSAGES_TITLE))),
+            Some(at) if apply::shows(&sections[at].text, number) => None,
+            Some(at) => {
+                let edits = vec![place::line_at_end(&sections[at].text, &line)];
+                Some(Plan { at, edits, adds_headings: false })
+            }
         }
-        let footer = list.rfind("\n# Local Variables:").map_or(list.len(), |at| at + 1);
-        let end = list[..footer].trim_end().len();
-        Some(Plan { at, edits: vec![TextEdit::insert(end, format!("\n{line}"))] })
+    }
+
+    /// A heading under a person's hands gets our edit as well as what it was before: only what differs then is theirs.
+    fn rebase_held(&mut self, at: usize) {
+        let uid = self.model.board.sections()[at].uid;
+        let Some(before) = self.model.held.get(&uid).and_then(|held| held.before.as_ref()) else { return };
+        let Some(edits) = self.heading_edits(&self.queue[0], at, before) else { return };
+        let before = before.edited(&edits, self.model.board.settings());
+        if let Some(held) = self.model.held.get_mut(&uid) {
+            held.before = Some(before);
+        }
     }
 
     fn put(&mut self, plan: &Plan) {
-        let text = &self.model.board.sections()[plan.at].text;
-        let makes_heading = plan.edits.iter().any(|edit| {
-            edit.insert.contains("\n*")
-                || (edit.insert.starts_with('*')
-                    && (edit.range.start == 0 || text.as_bytes()[edit.range.start - 1] == b'\n'))
-        });
-        if !makes_heading {
+        if !plan.adds_headings {
             return self.model.board.edit(plan.at, &plan.edits);
         }
-        let mut text = text.clone();
-        crate::core::edit::apply_edits(&mut text, &plan.edits);
+        let mut text = self.model.board.sections()[plan.at].text.clone();
+        apply_edits(&mut text, &plan.edits);
         let window = Window { sections: plan.at..plan.at + 1, chars: 0..0 };
         self.model.board.splice(&window, &text);
     }
@@ -252,16 +226,23 @@ impl Engine {
         let section = &self.model.board.sections()[plan.at];
         let head = self.model.board.chars_before(plan.at);
         let mut text = section.text.clone();
-        let changes = plan.edits.iter().map(|edit| {
-            let change = TextChange {
-                at: head + text[..edit.range.start].chars().count() as u64,
-                old: text[edit.range.clone()].to_owned(),
-                new: edit.insert.clone(),
-            };
+        let mut changes = Vec::with_capacity(plan.edits.len());
+        for edit in &plan.edits {
+            let at = head + text[..edit.range.start].chars().count() as u64;
+            let old = text[edit.range.clone()].to_owned();
+            changes.push(TextChange { at, old, new: edit.insert.clone() });
             text.replace_range(edit.range.clone(), &edit.insert);
-            change
-        });
-        let changes = changes.collect();
+        }
         HeadingEdit { head, headline: section.headline().to_owned(), changes }
+    }
+}
+
+fn at_end(sections: &[Section], heading: &str) -> Plan {
+    place::at_end(sections, heading).into()
+}
+
+impl From<(usize, TextEdit)> for Plan {
+    fn from((at, edit): (usize, TextEdit)) -> Self {
+        Self { at, edits: vec![edit], adds_headings: true }
     }
 }

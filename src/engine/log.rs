@@ -5,27 +5,36 @@ use crate::{
     core::queue::event::Event,
 };
 
+/// What must still hold for a commit to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Precondition {
+    /// The number of the last event that the decision saw. With one writer that says it all; an engine with several
+    /// writers compares the last event of each task concerned, the request id and HALT as well.
+    pub last: u64,
+}
+
 /// How a commit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
     /// The events are durable; the first has this number, the others follow.
     Committed(u64),
+    /// Somebody else committed first, nothing was written: decide again on what is true now. Under the board's lock
+    /// this does not happen.
+    Conflict,
     /// Nobody knows whether they are: the disk failed in the middle. The log takes no more.
     Unknown(String),
 }
 
 /// The journal of a board whose only writer is this process.
-///
-/// Another engine could answer a third thing, a conflict, because somebody else committed first; under the board's
-/// lock that cannot happen, so that the variant comes with that engine.
 pub struct Log {
     journal: Journal,
+    stopped: Option<String>,
 }
 
 impl Log {
     /// A log on `journal`.
     pub fn new(journal: Journal) -> Self {
-        Self { journal }
+        Self { journal, stopped: None }
     }
 
     /// The number that the next event gets.
@@ -33,24 +42,25 @@ impl Log {
         self.journal.head().last + 1
     }
 
-    /// Grows with a new journal.
-    pub fn epoch(&self) -> u32 {
-        self.journal.epoch()
-    }
-
-    /// Writes `events` with one write and one sync.
-    pub fn commit(&mut self, events: &[Event]) -> Commit {
+    /// Writes `events`, decided under `precondition`, with one write and one sync.
+    pub fn commit(&mut self, events: &[Event], precondition: Precondition) -> Commit {
+        if precondition.last + 1 != self.next() {
+            return Commit::Conflict;
+        }
         let lines: Result<Vec<String>, _> = events.iter().map(serde_json::to_string).collect();
         let lines = lines.expect("an event serializes: it has no maps and no foreign types");
         match self.journal.append(&lines) {
             Ok(first) => Commit::Committed(first),
-            Err(error) => Commit::Unknown(chain(&error)),
+            Err(error) => {
+                // The model has seen these events: whether or not they are on disk, it cannot go on without them.
+                Commit::Unknown(self.stopped.get_or_insert_with(|| chain(&error)).clone())
+            }
         }
     }
 
     /// Why the journal takes no more events, if so.
     pub fn stopped(&self) -> Option<&str> {
-        self.journal.stopped()
+        self.stopped.as_deref()
     }
 
     /// At most `limit` records after `number`.

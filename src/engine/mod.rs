@@ -8,6 +8,8 @@ mod answer;
 mod apply;
 mod open;
 mod person;
+mod place;
+mod replaced;
 mod request;
 mod save;
 
@@ -34,7 +36,7 @@ use crate::{
 };
 use apply::{Plan, Work};
 use log::Log;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How long a person's edit rests before it counts (R11).
 pub const SETTLE_MS: u64 = 3_000;
@@ -56,10 +58,14 @@ pub struct Engine {
     queue: VecDeque<Work>,
     /// The edit that the text's owner is just making.
     planned: Option<Plan>,
-    /// Every event up to this number stands in the file.
+    /// Every event up to this number stands in the file, but for those in `waiting`.
     saved: u64,
+    waiting: BTreeSet<u64>,
+    /// How many events the file does not hold.
+    unsaved: u64,
     notices: VecDeque<String>,
-    conflict: Vec<Change>,
+    /// The text undid so much at once that nothing is offered until a person says which side is right (R19).
+    in_conflict: bool,
     /// Why the file is not being written at the moment.
     paused: Option<String>,
 }
@@ -113,25 +119,32 @@ impl Engine {
         }
         let event = |change| Event { at, by: by.clone(), via: Via::Inside, auth: Auth::Label, request: None, change };
         let events: Vec<Event> = changes.into_iter().map(event).collect();
-        let mut number = self.log.next();
-        for event in &events {
+        let precondition = log::Precondition { last: self.log.next() - 1 };
+        for (number, event) in (self.log.next()..).zip(&events) {
             self.model.ledger.fold(number, event);
-            number += 1;
         }
-        match self.log.commit(&events) {
+        self.unsaved += if by == Actor::Human { events.len() as u64 } else { 0 };
+        match self.log.commit(&events, precondition) {
             log::Commit::Committed(_) => Ok(()),
-            log::Commit::Unknown(why) => {
-                self.stop(&why);
-                Err(why)
-            }
+            commit => Err(self.stop(commit)),
         }
     }
 
-    /// The journal failed: nothing is decided any more until a restart (R4).
-    fn stop(&mut self, why: &str) {
+    /// The journal failed: nothing is decided any more until a restart, and the text gets nothing that may not be durable
+    /// (R2, R4).
+    ///
+    /// A conflict means that another process wrote into the journal in spite of the lock: as grave as a failed disk.
+    fn stop(&mut self, commit: log::Commit) -> String {
+        let why = match commit {
+            log::Commit::Unknown(why) => why,
+            log::Commit::Conflict | log::Commit::Committed(_) => "another process wrote into it".into(),
+        };
+        self.queue.clear();
+        self.planned = None;
         self.model.stopped.get_or_insert_with(|| {
             format!("the journal stopped ({why}); make room or repair the disk, then restart the daemon")
         });
+        why
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         owner::{NetworkFs, OwnedDir, OwnerError, OwnerKind},
     },
     core::{
+        id::Token,
         queue::{
             board::Board,
             event::{Actor, Change, Event, Replaced},
@@ -17,7 +18,10 @@ use crate::{
         time::Now,
     },
 };
-use std::{collections::VecDeque, path::Path};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    path::Path,
+};
 
 /// Why a board could not be taken over. The board is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +55,8 @@ impl Engine {
     pub fn open(path: &Path, kind: OwnerKind, now: &Now) -> Result<Self, OpenError> {
         let dir = OwnedDir::open(path, NetworkFs::Refuse)?;
         let file = board_file::load(dir.board())?;
-        let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), 1)?;
+        let board = Board::read(&file.text);
+        let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), next_epoch(&board))?;
         let hash = save::hex(&file.identity.sha256);
         let history = History::read(&replay, &hash)?;
         let ledger = history.fold(&replay, journal.epoch())?;
@@ -60,7 +65,7 @@ impl Engine {
             OwnerKind::Offline => "offline",
         };
         let mut engine = Self {
-            model: Model::new(Board::read(&file.text), ledger),
+            model: Model::new(board, ledger),
             log: log::Log::new(journal),
             dir,
             kind: kind_name,
@@ -70,19 +75,39 @@ impl Engine {
             queue: VecDeque::new(),
             planned: None,
             saved: history.covers,
+            waiting: history.without,
+            unsaved: 0,
             notices: VecDeque::new(),
-            conflict: Vec::new(),
+            in_conflict: false,
             paused: None,
         };
         if let Some(torn) = &replay.torn {
             engine.notice(format!("the end of the journal was torn; it is kept as {}", torn.display()));
         }
-        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers };
+        for leftover in &file.leftovers {
+            engine.notice(format!(
+                "a run that died had left a file beside the board; it is kept as {}",
+                leftover.display()
+            ));
+        }
+        engine.unsaved = engine.unsaved_events().map_err(OpenError::Stopped)?.len() as u64;
+        let epoch = engine.later_epoch();
+        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers, epoch };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
-        // Text and file are the same now: what the text shows is saved.
-        engine.saved = engine.shown();
         Ok(engine)
+    }
+}
+
+impl Engine {
+    /// The epoch that must begin now because the board has seen claims that this journal has not: it was restored from a
+    /// backup, or replaced, and would give their tokens to others (R6).
+    fn later_epoch(&mut self) -> Option<u32> {
+        let ledger = &self.model.ledger;
+        let unknown = |token: &Token| (token.epoch, token.number) > (ledger.epoch(), ledger.last);
+        let latest = tokens(&self.model.board).filter(unknown).map(|token| token.epoch).max()?;
+        self.notice("the journal is older than the board; tokens of claims that it does not know are void");
+        Some(latest.saturating_add(1))
     }
 }
 
@@ -90,6 +115,8 @@ impl Engine {
 struct History {
     /// Everything up to this number stands in the file.
     covers: u64,
+    /// But for these.
+    without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
 }
@@ -97,46 +124,52 @@ struct History {
 impl History {
     /// Finds the save that wrote the file with `hash`; of a file that was changed since, the last save.
     fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
-        let mut saves: Vec<(u64, bool, Option<Replaced>)> = Vec::new();
+        let mut saves = Vec::new();
         let mut opened = Vec::new();
         for record in replay.records() {
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
                 continue;
             }
             match event(record.number, record.event)?.change {
-                Change::Saving { hash: of_save, covers, replaces } => saves.push((covers, of_save == hash, replaces)),
+                Change::Saving { hash, covers, without, replaces } => {
+                    saves.push((Replaced { hash, covers, without }, replaces));
+                }
                 Change::Opened { covers, .. } => opened.push((covers, record.number)),
                 _ => {}
             }
         }
-        let same = saves.iter().rev().find(|(_, is_same, _)| *is_same);
-        let covers = match (same, saves.last()) {
-            (Some((covers, ..)), _) => *covers,
+        let same = saves.iter().rposition(|(saved, _)| saved.hash == hash);
+        let save = match (same, saves.pop()) {
+            (Some(at), last) => saves.into_iter().chain(last).nth(at).map(|(saved, _)| saved),
             // The last save was announced and never made.
-            (None, Some((_, _, Some(replaced)))) if replaced.hash == hash => replaced.covers,
-            (None, Some((covers, ..))) => *covers,
-            (None, None) => 0,
+            (None, Some((_, Some(replaced)))) if replaced.hash == hash => Some(replaced),
+            (None, last) => last.map(|(saved, _)| saved),
         };
+        let (covers, without) = save.map_or((0, Vec::new()), |save| (save.covers, save.without));
         opened.push((covers, u64::MAX));
-        Ok(Self { covers, void: opened })
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {
         let mut ledger = Ledger::new(epoch);
         let mut is_saved = false;
+        let mut waiting = HashSet::new();
         for record in replay.records() {
             if !is_saved && record.number > self.covers {
-                ledger.saved(self.covers);
+                ledger.saved(&waiting);
                 is_saved = true;
             }
             let event = event(record.number, record.event)?;
+            if self.without.contains(&record.number) {
+                waiting.extend(event.change.task().map(Into::into));
+            }
             if !self.is_void(record.number, &event) {
                 ledger.fold(record.number, &event);
             }
             ledger.last = record.number;
         }
         if !is_saved {
-            ledger.saved(self.covers);
+            ledger.saved(&waiting);
         }
         Ok(ledger)
     }
@@ -148,4 +181,13 @@ impl History {
 
 fn event(number: u64, json: &str) -> Result<Event, OpenError> {
     serde_json::from_str(json).map_err(|source| OpenError::Event { number, source })
+}
+
+/// The epoch of a journal that begins now: later than that of every token on the board (R6).
+fn next_epoch(board: &Board) -> u32 {
+    tokens(board).map(|token| token.epoch).max().unwrap_or(0).saturating_add(1)
+}
+
+fn tokens(board: &Board) -> impl Iterator<Item = Token> {
+    board.sections().iter().filter_map(|section| section.property("TOKEN")?.parse().ok())
 }

@@ -1,4 +1,4 @@
-//! The person's edits: seen at once, held while they last, settled as events of their own (R10–R13, R17, R19).
+//! The person's edits while they last: seen at once, held, settled as events of their own (R10, R11, R17).
 
 use super::{Engine, MISSING_MS, SETTLE_MS, apply::Work};
 use crate::core::{
@@ -11,9 +11,7 @@ use crate::core::{
     },
     time::Now,
 };
-
-/// How many notices of one merge are kept; a count stands for the rest.
-const MERGE_NOTICES_MAX: usize = 5;
+use std::collections::HashMap;
 
 impl Engine {
     /// Which characters must be read again when everything between the first `prefix` and the last `suffix` of `total`
@@ -26,6 +24,8 @@ impl Engine {
     ///
     /// Nothing is decided yet. Every heading that changed is held until [`Engine::settle`] finds that it rests.
     pub fn resync(&mut self, window: &Window, text: &str, now: &Now) {
+        // An edit that was planned for the text as it was is planned anew.
+        self.planned = None;
         let spliced = self.model.board.splice(window, text);
         self.hold(spliced, now);
     }
@@ -38,40 +38,86 @@ impl Engine {
     }
 
     fn hold(&mut self, spliced: Spliced, now: &Now) {
-        let Spliced { before, after } = spliced;
-        let changed_ms = now.boot_ms;
-        let mut gone: Vec<Section> = before;
-        for at in after {
+        let by_uid: HashMap<u64, usize> =
+            spliced.before.iter().enumerate().map(|(place, section)| (section.uid, place)).collect();
+        let mut gone: Vec<Option<Section>> = spliced.before.into_iter().map(Some).collect();
+        let mut strangers = Vec::new();
+        for at in spliced.after {
             let uid = self.model.board.sections()[at].uid;
-            let predecessor = gone.iter().position(|section| section.uid == uid).map(|place| gone.swap_remove(place));
-            let predecessor = predecessor.or_else(|| self.welcome_back(at));
-            if self.model.board.sections()[at].heading.is_none() {
+            let predecessor = by_uid.get(&uid).and_then(|&place| gone[place].take()).or_else(|| self.welcome_back(at));
+            let section = &self.model.board.sections()[at];
+            if section.heading.is_none() {
                 continue;
             }
-            let uid = self.model.board.sections()[at].uid;
-            let held = self.model.held.entry(uid).or_insert(Held { before: predecessor, changed_ms });
-            held.changed_ms = changed_ms;
+            if predecessor.is_none() {
+                strangers.push(section.uid);
+            }
+            self.hold_one(section.uid, predecessor, now);
         }
-        for section in gone {
-            self.miss(section, now);
+        self.settle_homes(&strangers);
+        gone.into_iter().flatten().for_each(|section| self.miss(section, now));
+    }
+
+    fn hold_one(&mut self, uid: u64, before: Option<Section>, now: &Now) {
+        let changed_ms = now.boot_ms;
+        self.model.held.entry(uid).or_insert(Held { before, changed_ms }).changed_ms = changed_ms;
+    }
+
+    /// Where a heading came whose ID is on the board already, the one that had it first keeps it (R17).
+    fn settle_homes(&mut self, strangers: &[u64]) {
+        for uid in strangers {
+            let section = self.model.board.index_of(*uid).map(|at| &self.model.board.sections()[at]);
+            let Some(id) = section.and_then(Section::id).map(str::to_owned) else { continue };
+            self.model.settle_home(&id, |section| !strangers.contains(&section.uid));
         }
     }
 
     /// A heading whose ID is missing comes back: it is the same section again (R17).
     fn welcome_back(&mut self, at: usize) -> Option<Section> {
-        let name = self.model.board.sections()[at].name().to_owned();
+        let section = &self.model.board.sections()[at];
+        let is_it = |missing: &Missing| missing.section.id().is_none() || section.id().is_some();
+        let name = section.name().to_owned();
+        let name = self.model.missing.get(&name).filter(|missing| is_it(missing)).map(|_| name);
+        // One that was to get its ID from an event is known by that ID.
+        let name = name.or_else(|| self.stamped_alike(section))?;
         let missing = self.model.missing.remove(&name)?;
         self.model.board.adopt(at, missing.section.uid);
         Some(missing.section)
     }
 
+    fn stamped_alike(&self, section: &Section) -> Option<String> {
+        if section.id().is_some() {
+            return None;
+        }
+        let alike = self.model.missing.iter().find(|(_, missing)| {
+            self.model.stamped.contains_key(&missing.section.uid)
+                && missing.section.name_without_id() == section.name_without_id()
+        });
+        alike.map(|(name, _)| name.clone())
+    }
+
+    /// A heading went. If it leaves a copy behind, that one is the task from now on.
     fn miss(&mut self, section: Section, now: &Now) {
-        let held = self.model.held.remove(&section.uid);
+        let uid = section.uid;
+        let held = self.model.held.remove(&uid);
+        let is_news = held.as_ref().is_some_and(|held| held.before.is_none());
         let section = held.and_then(|held| held.before).unwrap_or(section);
-        let name = self.model.stamped.get(&section.uid).cloned().unwrap_or_else(|| section.name().to_owned());
-        let has_copy = section.id().is_some_and(|id| !self.model.board.with_id(id).is_empty());
-        if section.state.is_some() && !name.is_empty() && !has_copy {
-            self.model.missing.insert(name, Missing { since_ms: now.boot_ms, section });
+        let name = self.model.stamped.get(&uid).map_or_else(|| section.name().to_owned(), Clone::clone);
+        let is_known = self.model.ledger.record(&name).is_some();
+        if name.is_empty() || section.state.is_none() || (is_news && !is_known) {
+            return;
+        }
+        match self.model.home_of(&name) {
+            Some(at) if section.id() == Some(name.as_str()) => {
+                let heir = self.model.board.sections()[at].uid;
+                if self.model.homes.get(&name).is_none_or(|home| *home == uid) {
+                    self.model.homes.insert(name, heir);
+                    self.hold_one(heir, Some(section), now);
+                }
+            }
+            _ => {
+                self.model.missing.insert(name, Missing { since_ms: now.boot_ms, section: Section { uid, ..section } });
+            }
         }
     }
 
@@ -80,21 +126,22 @@ impl Engine {
     /// Blocks for one fdatasync if there were any. Returns the milliseconds until the next edit may settle, if one waits.
     pub fn settle(&mut self, all: bool, now: &Now) -> Result<Option<u64>, String> {
         let rests = |held: &Held| all || now.boot_ms.saturating_sub(held.changed_ms) >= SETTLE_MS;
-        let resting: Vec<u64> = self.model.held.iter().filter(|(_, held)| rests(held)).map(|(uid, _)| *uid).collect();
+        let board = &self.model.board;
+        let resting = self.model.held.iter().filter(|(_, held)| rests(held));
+        let mut resting: Vec<(Option<usize>, u64)> = resting.map(|(uid, _)| (board.index_of(*uid), *uid)).collect();
+        resting.sort_unstable();
         let mut changes = Vec::new();
-        for uid in resting {
-            if let Some(held) = self.model.held.remove(&uid) {
-                self.settle_one(uid, held, &mut changes);
+        for (at, uid) in resting {
+            if let (Some(held), Some(at)) = (self.model.held.remove(&uid), at) {
+                self.settle_one(at, held, &mut changes);
             }
         }
         self.settle_missing(all, now, &mut changes);
+        if !changes.is_empty() {
+            self.planned = None;
+        }
         self.commit_inside(Actor::Human, changes, now.wall)?;
         Ok(self.next_settling(now))
-    }
-
-    /// Whether edits of the person wait to be settled.
-    pub fn is_settled(&self) -> bool {
-        self.model.held.is_empty() && self.model.missing.is_empty()
     }
 
     fn next_settling(&self, now: &Now) -> Option<u64> {
@@ -103,125 +150,83 @@ impl Engine {
         held.chain(missing).min().map(|due| due.saturating_sub(now.boot_ms))
     }
 
-    fn settle_one(&mut self, uid: u64, held: Held, changes: &mut Vec<Change>) {
-        let Some(at) = self.model.board.index_of(uid, usize::MAX) else { return };
+    fn settle_one(&mut self, at: usize, held: Held, changes: &mut Vec<Change>) {
         let section = &self.model.board.sections()[at];
-        let task = self.model.stamped.get(&uid).cloned().unwrap_or_else(|| section.name().to_owned());
-        let record = self.model.ledger.record(&task);
+        let id = self.model.tracked(at).map(str::to_owned);
+        let record = id.as_deref().and_then(|id| self.model.ledger.record(id));
+        let task = id.clone().unwrap_or_else(|| section.name().to_owned());
         if let (Some(record), Some(keyword)) = (record, section.keyword())
             && record.gone.is_some()
-            && self.model.home_of(&task) == Some(at)
         {
             changes.push(Change::Returned { task, keyword: keyword.into() });
             return;
         }
-        let Some(before) = held.before else {
-            if section.state.is_some() {
-                changes.push(Change::Edited {
-                    task,
-                    field: Field::Heading,
-                    from: None,
-                    to: Some(section.headline().into()),
-                });
-            }
+        // What looks like a task of the journal but is none, such as a copy, has no say in it.
+        if record.is_none() && self.model.ledger.record(&task).is_some() {
             return;
-        };
-        let decided = record.map(|record| record.keyword.clone());
-        let shown = section.keyword().map(str::to_owned);
-        let is_state_edit = before.keyword() != shown.as_deref();
-        for field in FIELDS {
-            let (from, to) = (value(&before, field), value(section, field));
-            if from != to {
-                let from = if field == Field::State { decided.clone().or(from) } else { from };
-                changes.push(Change::Edited { task: task.clone(), field, from, to });
-            }
         }
-        let waits = self.queue.iter().any(|work| matches!(work, Work::Event(_, e) if e.change.task() == Some(&task)));
-        if !is_state_edit && !waits && decided.is_some() && decided != shown {
+        let decided = record.map(|record| record.keyword.as_str());
+        let edited = edited_fields(&task, held.before.as_ref(), section, decided);
+        let sets_state = edited.iter().any(|change| matches!(change, Change::Edited { field: Field::State, .. }));
+        let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
+        let differs = !sets_state && decided.is_some() && decided != section.keyword();
+        let is_old = record.is_some_and(|record| merge::has_old_token(section, record));
+        let waits = self.queue.iter().any(|work| matches!(work, Work::Event(..)) && work.task() == Some(&task));
+        changes.extend(edited);
+        if cancels || ((differs || is_old) && !waits) {
             self.queue.push_back(Work::Restore(task));
         }
     }
 
     fn settle_missing(&mut self, all: bool, now: &Now, changes: &mut Vec<Change>) {
         let is_over = |missing: &Missing| all || now.boot_ms.saturating_sub(missing.since_ms) >= MISSING_MS;
-        let over: Vec<String> =
-            self.model.missing.iter().filter(|(_, missing)| is_over(missing)).map(|(task, _)| task.clone()).collect();
+        let over = self.model.missing.iter().filter(|(_, missing)| is_over(missing));
+        let mut over: Vec<String> = over.map(|(task, _)| task.clone()).collect();
+        over.sort_unstable();
         for task in over {
             let Some(missing) = self.model.missing.remove(&task) else { continue };
             let keywords = &self.model.board.settings().keywords;
-            let keyword =
-                self.model.ledger.record(&task).map_or(missing.section.keyword(), |r| Some(r.keyword.as_str()));
+            let record = self.model.ledger.record(&task);
+            let keyword = record.map_or(missing.section.keyword(), |record| Some(record.keyword.as_str()));
             let archived = keyword.is_some_and(|keyword| State::of(keyword, keywords).is_closed());
-            self.queue.retain(|work| !matches!(work, Work::Event(_, e) if e.change.task() == Some(&task)));
+            self.queue.retain(|work| work.task() != Some(&task));
             self.model.stamped.remove(&missing.section.uid);
             changes.push(Change::Removed { task, archived });
         }
     }
-
-    /// Takes over a text that replaced the old one as a whole (revert, recover, git checkout): who is right about each
-    /// task is found by R19. The text's owner applies what is pending afterwards.
-    ///
-    /// Blocks for one fdatasync if something was changed by hand.
-    pub fn replaced(&mut self, text: &str, now: &Now) -> Result<(), String> {
-        let total = text.chars().count() as u64;
-        let window = self.model.board.window(0, 0, total);
-        self.model.board.splice(&window, text);
-        self.model.held.clear();
-        self.model.missing.clear();
-        self.merge(now)
-    }
-
-    /// Holds the text against the journal and queues what the text must be made to show.
-    pub(super) fn merge(&mut self, now: &Now) -> Result<(), String> {
-        let merged = merge::merge(&self.model);
-        self.queue.clear();
-        self.planned = None;
-        for event in self.unsaved_events()? {
-            self.queue.push_back(event);
-        }
-        self.queue.extend(merged.recover.iter().cloned().map(Work::Recover));
-        self.queue.extend(merged.restore.iter().cloned().map(Work::Restore));
-        let surplus = merged.notices.len().saturating_sub(MERGE_NOTICES_MAX);
-        merged.notices.iter().take(MERGE_NOTICES_MAX).for_each(|notice| self.notice(notice.clone()));
-        if surplus > 0 {
-            self.notice(format!("{surplus} more tasks on the board were old copies"));
-        }
-        if let Some(conflict) = merged.conflict {
-            self.model.stopped = Some(conflict);
-            self.conflict = merged.by_hand;
-            return Ok(());
-        }
-        self.commit_inside(Actor::Human, merged.by_hand, now.wall)
-    }
-
-    /// Accepts a text that undid much at once as the person's will (R19). False if there is nothing to accept.
-    pub fn resolve(&mut self, now: &Now) -> Result<bool, String> {
-        if self.conflict.is_empty() {
-            return Ok(false);
-        }
-        let changes = std::mem::take(&mut self.conflict);
-        self.model.stopped = None;
-        self.commit_inside(Actor::Human, changes, now.wall)?;
-        Ok(true)
-    }
-
-    /// The events that the file does not hold and the text must show, oldest first.
-    fn unsaved_events(&self) -> Result<Vec<Work>, String> {
-        let records = self.log.read_after(self.saved, usize::MAX).map_err(|error| super::log::chain(&error))?;
-        let mut works = Vec::new();
-        for record in records {
-            let event: crate::core::queue::event::Event =
-                serde_json::from_str(&record.event).map_err(|error| format!("event {}: {error}", record.number))?;
-            if event.change.is_on_board() {
-                works.push(Work::Event(record.number, Box::new(event)));
-            }
-        }
-        Ok(works)
-    }
 }
+
+/// How much of a field's value the journal keeps, in bytes.
+const VALUE_BYTES_MAX: usize = 4_096;
 
 const FIELDS: [Field; 6] =
     [Field::State, Field::Title, Field::Priority, Field::Tags, Field::Deadline, Field::Scheduled];
+
+/// One event per field of `task` that the person changed; `decided` is its keyword in the journal.
+fn edited_fields(task: &str, before: Option<&Section>, section: &Section, decided: Option<&str>) -> Vec<Change> {
+    let edited = |field, from, to| Change::Edited { task: task.into(), field, from, to };
+    let Some(before) = before else {
+        let is_new = section.state.is_some() && decided.is_none();
+        let headline = is_new.then(|| edited(Field::Heading, None, Some(short(section.headline().into()))));
+        return headline.into_iter().collect();
+    };
+    let changed = FIELDS.into_iter().filter_map(|field| {
+        let (shown, to) = (value(before, field), value(section, field));
+        if shown == to {
+            return None;
+        }
+        let from = if field == Field::State { decided.map(Into::into).or(shown) } else { shown };
+        (from != to).then(|| edited(field, from.map(short), to.map(short)))
+    });
+    changed.collect()
+}
+
+/// A value as the journal keeps it: a person may have pasted anything into a headline.
+fn short(mut value: String) -> String {
+    let end = (0..=VALUE_BYTES_MAX.min(value.len())).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
+    value.truncate(end);
+    value
+}
 
 fn value(section: &Section, field: Field) -> Option<String> {
     let heading = section.heading.as_ref()?;

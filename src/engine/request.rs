@@ -1,13 +1,21 @@
 //! From a request to an event or a refusal, and from a batch of them to one commit.
 
-use super::{Engine, answer, apply::Work, fresh_id, log::Commit};
+use super::{
+    Engine, answer,
+    apply::Work,
+    fresh_id,
+    log::{Commit, Precondition},
+};
 use crate::core::{
     code::Code,
     id::AgentName,
     queue::{
-        decide::{self, Decided, NewTask, Refusal},
+        add::{self, NewTask},
+        decide::{self, Decided},
         event::{Actor, Asked, Auth, Change, Event, Via},
         ledger::Answered,
+        model::Model,
+        refusal::Refusal,
     },
     time::Now,
     wire::{Call, Failure, Reply, Request, WIRE_VERSION},
@@ -34,14 +42,22 @@ pub struct Ask {
 
 /// What became of one request before the batch was made durable.
 enum Verdict {
+    /// Answer as it is: it was not even looked at.
+    Unread(Box<Reply>),
     /// Nothing changes: the reply is rendered after the sync, from what the batch left.
     Read(Request),
-    /// Answer as it is.
-    Refused(Reply),
+    /// It was refused, perhaps because of what others did in the same batch.
+    Refused(Request, Failure),
     /// Event number so and so.
     Changed(Request, u64),
     /// It was done before.
     Repeated(Request, Answered),
+}
+
+/// A decided request whose reply is not worded yet.
+pub struct Answer {
+    verdict: Verdict,
+    failed: Option<String>,
 }
 
 impl Engine {
@@ -58,57 +74,62 @@ impl Engine {
         let mut events = Vec::new();
         let first = self.log.next();
         let verdicts: Vec<Verdict> = asks.iter().map(|ask| self.verdict(ask, first, &mut events, now)).collect();
-        let failed = if events.is_empty() { None } else { self.make_durable(&events) };
+        let failed = if events.is_empty() { None } else { self.make_durable(first, &events) };
         if failed.is_none() {
-            let numbered = (first..).zip(events);
-            self.queue
-                .extend(numbered.filter(|(_, e)| e.change.is_on_board()).map(|(n, e)| Work::Event(n, Box::new(e))));
+            let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
+            let before = self.queue.len();
+            self.queue.extend(shown.map(|(number, event)| Work::Event(number, Box::new(event))));
+            self.unsaved += (self.queue.len() - before) as u64;
         }
         verdicts.into_iter().map(|verdict| Answer { verdict, failed: failed.clone() }).collect()
     }
 
-    /// The second half: the reply to one request.
+    /// The second half: the reply to one request. It is sent only if all that it has seen is durable (R2, R4).
     pub fn rendered(&self, answer: Answer, now: &Now) -> Reply {
-        let unknown = |request: &Request, why: &str| {
-            let failure = Failure::new(Code::Unreachable, "outcome-unknown", format!("the journal failed: {why}"));
-            Reply::refused(
-                Some(&request.id),
-                failure.hint("`fleet status` says what to do; repeat with the same request id"),
-            )
-        };
-        match (answer.verdict, answer.failed) {
-            (Verdict::Refused(reply), _) => reply,
-            (Verdict::Read(request), None) => self.answer_read(&request, now),
-            (Verdict::Read(request), Some(_)) if request.call == Call::Status => self.answer_read(&request, now),
+        let failed = answer.failed.as_deref().or(self.log.stopped());
+        match (answer.verdict, failed) {
+            (Verdict::Unread(reply), _) => *reply,
+            (Verdict::Read(request), why) if why.is_none() || request.call == Call::Status => {
+                self.answer_read(&request, now)
+            }
+            (Verdict::Read(request), why) => {
+                Reply::refused(Some(&request.id), journal_stopped(why.unwrap_or_default()))
+            }
             (Verdict::Changed(request, number), None) => self.answer_changed(&request, number, now),
             (Verdict::Repeated(request, answered), None) => self.answer_repeated(&request, &answered, now),
-            (Verdict::Read(request) | Verdict::Changed(request, _) | Verdict::Repeated(request, _), Some(why)) => {
-                unknown(&request, &why)
+            (Verdict::Refused(request, failure), None) => Reply::refused(Some(&request.id), failure),
+            (
+                Verdict::Changed(request, _) | Verdict::Repeated(request, _) | Verdict::Refused(request, _),
+                Some(why),
+            ) => {
+                let failure = Failure::new(Code::Unreachable, "outcome-unknown", format!("the journal failed: {why}"));
+                let hint = "`fleet status` says what to do; repeat with the same request id";
+                Reply::refused(Some(&request.id), failure.hint(hint))
             }
         }
     }
 
-    fn make_durable(&mut self, events: &[Event]) -> Option<String> {
-        match self.log.commit(events) {
+    fn make_durable(&mut self, first: u64, events: &[Event]) -> Option<String> {
+        match self.log.commit(events, Precondition { last: first - 1 }) {
             Commit::Committed(_) => None,
-            Commit::Unknown(why) => {
-                self.stop(&why);
-                Some(why)
-            }
+            commit => Some(self.stop(commit)),
         }
     }
 
     fn verdict(&mut self, ask: &Ask, first: u64, events: &mut Vec<Event>, now: &Now) -> Verdict {
         let request = match parse(&ask.json) {
             Ok(request) => request,
-            Err(reply) => return Verdict::Refused(*reply),
+            Err(reply) => return Verdict::Unread(reply),
         };
-        if request.call.is_read() {
-            return Verdict::Read(request);
-        }
-        match self.change(&request, ask, first, events, now) {
-            Ok(verdict) => verdict,
-            Err(failure) => Verdict::Refused(Reply::refused(Some(&request.id), failure)),
+        match self.log.stopped() {
+            Some(why) if request.call != Call::Status => {
+                Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
+            }
+            _ if request.call.is_read() => Verdict::Read(request),
+            _ => match self.change(&request, ask, first, events, now) {
+                Ok(verdict) => verdict,
+                Err(failure) => Verdict::Refused(request, failure),
+            },
         }
     }
 
@@ -124,10 +145,6 @@ impl Engine {
             Failure::new(Code::Usage, "no-agent", format!("`{}` needs to know who asks", request.call.verb()))
                 .hint("pass `--agent NAME`, or set FLEET_AGENT")
         })?;
-        if let Some(why) = self.log.stopped() {
-            let failure = Failure::new(Code::Corrupt, "journal-stopped", format!("the journal stopped: {why}"));
-            return Err(failure.hint("make room or repair the disk, then restart the daemon"));
-        }
         let by = Actor::Agent(agent.clone());
         let digest = digest(request);
         if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
@@ -139,34 +156,33 @@ impl Engine {
             return Ok(verdict);
         }
         let fresh = fresh_id(&format!("{agent} {}", request.id));
-        let asked = Asked { id: request.id.clone(), digest };
-        let event = |change| {
-            let Caller { via, auth } = ask.caller;
-            Event { at: now.wall, by: by.clone(), via, auth, request: Some(asked.clone()), change }
-        };
-        let number = first + events.len() as u64;
+        let Caller { via, auth } = ask.caller;
+        let event = |request, change| Event { at: now.wall, by: by.clone(), via, auth, request, change };
         match decided(&self.model, &agent, &request.call, &fresh, now) {
             Ok(Decided { change, uid }) => {
-                if let (Some(uid), Some(_), Some(task)) = (uid, change.title(), change.task()) {
+                if let (Some(uid), Some(task)) = (uid, change.stamps()) {
                     self.model.stamped.insert(uid, task.into());
                 }
-                events.push(event(change));
-                self.model.ledger.fold(number, &events[events.len() - 1]);
-                Ok(Verdict::Changed(request.clone(), number))
+                let asked = Asked { id: request.id.clone(), digest };
+                Ok(Verdict::Changed(request.clone(), self.note(first, events, event(Some(asked), change))))
             }
             Err(refusal) => {
                 // The report of a task that was removed by hand is refused, but not lost (R17).
-                if let Refusal::RemovedByHand { task, kept: Some(text) } = &refusal
-                    && !text.is_empty()
-                {
-                    let mut kept = event(Change::Noted { task: task.clone(), text: text.clone() });
-                    kept.request = None;
-                    self.model.ledger.fold(number, &kept);
-                    events.push(kept);
+                if let Refusal::RemovedByHand { task, kept: Some(text) } = &refusal {
+                    let kept = Change::Noted { task: task.clone(), text: text.clone() };
+                    self.note(first, events, event(None, kept));
                 }
                 Err(answer::failure(&refusal))
             }
         }
+    }
+
+    /// Makes `event` part of the batch that begins with number `first`, and of what the next decision sees.
+    fn note(&mut self, first: u64, events: &mut Vec<Event>, event: Event) -> u64 {
+        let number = first + events.len() as u64;
+        self.model.ledger.fold(number, &event);
+        events.push(event);
+        number
     }
 
     /// The agent's running claim of `name`, if it has one.
@@ -179,19 +195,12 @@ impl Engine {
     }
 }
 
-/// A decided request whose reply is not worded yet.
-pub struct Answer {
-    verdict: Verdict,
-    failed: Option<String>,
+fn journal_stopped(why: &str) -> Failure {
+    let failure = Failure::new(Code::Corrupt, "journal-stopped", format!("the journal stopped: {why}"));
+    failure.hint("make room or repair the disk, then restart the daemon")
 }
 
-fn decided(
-    model: &crate::core::queue::model::Model,
-    agent: &AgentName,
-    call: &Call,
-    fresh: &str,
-    now: &Now,
-) -> Result<Decided, Refusal> {
+fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now) -> Result<Decided, Refusal> {
     match call {
         Call::Claim { task: Some(name), .. } => decide::claim(model, agent, name, fresh, now),
         Call::Claim { task: None, tags, .. } => decide::claim_next(model, agent, tags, fresh, now),
@@ -201,7 +210,7 @@ fn decided(
         Call::Skip { task, reason } => decide::skip(model, agent, task, reason.as_deref(), fresh),
         Call::Requeue { task, reason } => decide::requeue(model, task, reason.as_deref(), fresh),
         Call::Note { task, token, text } => decide::note(model, agent, task, *token, text),
-        Call::Append { text } => decide::append(model, text),
+        Call::Append { text } => add::append(model, text),
         Call::Add { title, tags, priority, deadline, scheduled, body, task, blocked_by } => {
             let new = NewTask {
                 title,
@@ -213,7 +222,7 @@ fn decided(
                 id: task.as_deref(),
                 blocked_by,
             };
-            decide::add(model, &new, fresh)
+            add::add(model, &new, fresh)
         }
         Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. } => {
             unreachable!("reading verbs are answered before")

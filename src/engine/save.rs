@@ -1,6 +1,6 @@
 //! Writing the board: intent journaled, file exchanged, what was there before looked at (R20).
 
-use super::{Engine, log::chain};
+use super::{Engine, apply::Work, log::chain};
 use crate::{
     adapters::board_file::{self, BoardFileError},
     core::{
@@ -9,7 +9,10 @@ use crate::{
     },
 };
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+};
 
 /// What a save did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,22 +42,28 @@ impl Engine {
     ///
     /// Blocks for a sync of the journal, of the file and of its directory.
     pub fn save(&mut self, now: &Now) -> Result<Saved, SaveError> {
+        // What the person has done so far is in the text, so that it belongs to it in the journal too (R11).
+        self.settle(true, now).map_err(SaveError::Journal)?;
         let text = self.model.board.text();
         let hash = hex(&Sha256::digest(self.encoding.encode(&text)));
-        let covers = self.shown();
         if hash == self.file_hash {
-            self.note_saved(covers);
+            self.note_saved();
             return Ok(Saved::Same);
         }
-        let replaces = Some(Replaced { hash: self.file_hash.clone(), covers: self.saved });
-        let intent = Change::Saving { hash: hash.clone(), covers, replaces };
+        let without = |waiting: &BTreeSet<u64>| waiting.iter().copied().collect();
+        let replaces = Replaced { hash: self.file_hash.clone(), covers: self.saved, without: without(&self.waiting) };
+        let waiting = self.queue.iter().filter_map(Work::number).collect();
+        let intent = Change::Saving {
+            hash: hash.clone(),
+            covers: self.last(),
+            without: without(&waiting),
+            replaces: Some(replaces),
+        };
         self.commit_inside(Actor::System, vec![intent], now.wall).map_err(SaveError::Journal)?;
         let published = board_file::publish(self.dir.board(), &text, self.encoding, &self.file)?;
         self.file = published.identity;
         self.file_hash = hash;
-        self.note_saved(covers);
-        // The announcement needs no saving itself.
-        self.saved = self.shown();
+        self.note_saved();
         if let Some(foreign) = &published.foreign {
             self.notice(format!(
                 "the file was changed by another program; that version is kept as {}",
@@ -83,15 +92,13 @@ impl Engine {
         Ok(())
     }
 
-    /// The last event that the text shows together with all before it.
-    pub(super) fn shown(&self) -> u64 {
-        let waiting = self.queue.iter().filter_map(super::apply::Work::number).min();
-        waiting.map_or(self.last(), |number| number - 1)
-    }
-
-    fn note_saved(&mut self, covers: u64) {
-        self.saved = self.saved.max(covers);
-        self.model.ledger.saved(covers);
+    fn note_saved(&mut self) {
+        let tasks: HashSet<String> =
+            self.queue.iter().filter(|work| work.number().is_some()).filter_map(Work::task).map(Into::into).collect();
+        self.model.ledger.saved(&tasks);
+        self.saved = self.last();
+        self.waiting = self.queue.iter().filter_map(Work::number).collect();
+        self.unsaved = self.waiting.len() as u64;
         self.paused = None;
     }
 

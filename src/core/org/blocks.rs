@@ -73,11 +73,6 @@ fn is_latex_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'*')
 }
 
-/// Whether a change of `line` can hide other lines or show them.
-pub(super) fn is_edge(line: &str) -> bool {
-    opening(line).is_some() || closing(line).is_some()
-}
-
 /// The lines of one section, from `from` on, that are not in a literal block, without their newlines.
 pub(super) struct OpenLines<'a> {
     text: &'a str,

@@ -160,7 +160,7 @@ impl<'s> Draft<'s> {
         }
     }
 
-    /// Adds `entry` to the log, newest first, unless a line with `marker` already stands there.
+    /// Adds `entry` to the log, newest first, unless a line that ends in `marker` already stands there.
     ///
     /// `entry` is the first line without its dash; lines after a newline continue it.
     pub fn log(&mut self, entry: &str, marker: &str) {

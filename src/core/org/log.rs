@@ -36,7 +36,7 @@ pub(super) fn is_silent(section: &str, heading: &Heading) -> bool {
 /// Where the next entry goes: on real drawers and lists, where `org-log-beginning` would put it. A line that only looks
 /// like the drawer's first (in a block, or never closed) misleads org into the middle of that text, but not us.
 ///
-/// `None` when a line with `marker` already stands in the log.
+/// `None` when a line that ends in `marker` already stands in the log.
 pub(super) fn place(section: &str, heading: &Heading, settings: &Settings, marker: &str) -> Option<Place> {
     let body = heading.body as usize;
     let Some(name) = drawer(section, heading, settings) else { return in_body(section, body, marker) };
@@ -48,7 +48,7 @@ pub(super) fn place(section: &str, heading: &Heading, settings: &Settings, marke
             let at = next_line(section, line.start);
             let first = &section[at..line_end(section, at)];
             let model = if is_item(first) { first } else { &section[line] };
-            return (!section[at..end.start].contains(marker))
+            return (!section[at..end.start].lines().any(|line| shows(line, marker)))
                 .then(|| Place::Line { at, indent: indent(model).to_owned() });
         }
     }
@@ -65,7 +65,12 @@ fn in_body(section: &str, body: usize, marker: &str) -> Option<Place> {
     let mut list = lines(section, first.start).map(|line| &section[line]).take_while(|line| in_list(line));
     // As deep as the text below, or that text would become part of the entry.
     let indent = indent(&section[first.clone()]).to_owned();
-    (!list.any(|line| line.contains(marker))).then_some(Place::Line { at: first.start, indent })
+    (!list.any(|line| shows(line, marker))).then_some(Place::Line { at: first.start, indent })
+}
+
+/// Whether `line` is marked: by its last word, because agents may write anything but that.
+fn shows(line: &str, marker: &str) -> bool {
+    line.trim_end().ends_with(marker)
 }
 
 fn is_item(line: &str) -> bool {

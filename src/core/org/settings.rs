@@ -80,9 +80,9 @@ impl Settings {
         settings
     }
 
-    /// Whether a change of `line` may change the settings: a setting itself, or the edge of a block that can hide one.
-    pub fn is_setting_line(line: &str) -> bool {
-        setting(line).is_some() || blocks::is_edge(line)
+    /// Whether the sections `old` and the text `new`, which may come in their place, say the same about the board.
+    pub fn same_lines<'a>(old: impl Iterator<Item = &'a str>, new: &'a str) -> bool {
+        old.flat_map(collect).eq(collect(new))
     }
 
     fn start_up(&mut self, option: &str) {
@@ -189,17 +189,5 @@ mod tests {
         assert_eq!(read(""), (true, true));
         assert_eq!(read("#+STARTUP: overview NoLogDrawer nologdone\n"), (false, false));
         assert_eq!(read("#+STARTUP: nologdrawer\n#+startup: logdrawer lognotedone\n"), (true, true));
-    }
-
-    #[test]
-    fn lines_that_can_change_the_settings_are_known() {
-        for line in
-            ["#+TODO: A | B", "\t#+filetags: x", "#+STARTUP: logdone", "#+BEGIN_SRC sh", "#+end_example", "\\begin{x}"]
-        {
-            assert!(Settings::is_setting_line(line), "{line}");
-        }
-        for line in ["", "* TODO x", "#+TITLE: x", "# #+TODO: A", "#+begin_quote", "x #+TODO: A | B", "#+TODO A"] {
-            assert!(!Settings::is_setting_line(line), "{line}");
-        }
     }
 }

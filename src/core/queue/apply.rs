@@ -4,15 +4,34 @@ use crate::core::{
     edit::TextEdit,
     org::{Draft, KeywordKind, Settings, state_change},
     queue::{
+        board::Section,
         event::{Change, Event},
         ledger::Record,
     },
+    time::Stamp,
 };
 
 /// The title of the heading under which status messages are kept.
 pub const MESSAGES_TITLE: &str = "Messages";
 
-/// Edits one heading so that it shows `event`, which has `number` and, if it is a claim, gave `token`.
+/// How much of an event a heading is made to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its ID, its token and its line in the log: what it changed was changed again since.
+    Trace,
+}
+
+/// How much of event `number`, which gave or had `record`, the heading must still show (R10).
+pub fn extent(heading: &Section, number: u64, record: Option<&Record>) -> Extent {
+    let Some(record) = record.filter(|record| record.last_transition > number) else { return Extent::Whole };
+    let token = record.token.map(|token| token.to_string());
+    let is_final = heading.keyword() == Some(&record.keyword) && heading.property("TOKEN") == token.as_deref();
+    if record.overruled > number || (is_final && record.token.is_some()) { Extent::Trace } else { Extent::Whole }
+}
+
+/// Edits one heading so that it shows `event`, which has `number` and, if it is the task's latest claim, gave `token`.
 ///
 /// `section` is the heading with what follows it. A field that no longer holds what the event found there was changed by
 /// the person since: it is left alone (R10).
@@ -22,18 +41,17 @@ pub fn to_heading(
     number: u64,
     token: Option<&str>,
     event: &Event,
+    extent: Extent,
 ) -> Vec<TextEdit> {
     let mut draft = Draft::new(section, settings);
-    let shown = draft.heading().keyword.map(|span| span.of(draft.text()).to_owned()).unwrap_or_default();
-    if let Some((from, to)) = event.change.transition()
-        && shown == from
-    {
-        draft.set_keyword(to);
+    if let Some(task) = event.change.stamps() {
+        draft.set_property("ID", task);
     }
-    let moved = event.change.transition().is_some_and(|(from, to)| shown == from || shown == to);
-    set_properties(&mut draft, token, event, moved);
-    if moved {
-        set_closed(&mut draft, settings, event);
+    if extent == Extent::Whole {
+        show(&mut draft, settings, event);
+    }
+    if let Some(token) = token {
+        draft.set_property("TOKEN", token);
     }
     if let Some(entry) = log_entry(number, event) {
         draft.log(&entry, &marker(number));
@@ -41,10 +59,26 @@ pub fn to_heading(
     draft.into_edits()
 }
 
-/// Makes a heading show what the journal says of its task, after an old copy of it came back (R19).
-pub fn restore(section: &str, settings: &Settings, record: &Record) -> Vec<TextEdit> {
+fn show(draft: &mut Draft<'_>, settings: &Settings, event: &Event) {
+    let shown = draft.heading().keyword.map(|span| span.of(draft.text()).to_owned()).unwrap_or_default();
+    let moved = event.change.transition().is_some_and(|(from, to)| shown == from || shown == to);
+    if let Some((_, to)) = event.change.transition().filter(|_| moved) {
+        draft.set_keyword(to);
+    }
+    set_properties(draft, event, moved);
+    if moved {
+        set_closed(draft, settings, event);
+    }
+}
+
+/// Makes a heading show what the journal says of `task`, after an old copy of it came back (R19).
+pub fn restore(section: &str, settings: &Settings, task: &str, record: &Record) -> Vec<TextEdit> {
     let mut draft = Draft::new(section, settings);
+    let is_closed = settings.keywords.kind(&record.keyword) == Some(KeywordKind::Done);
     draft.set_keyword(&record.keyword);
+    if draft.heading().property(draft.text(), "ID").is_none() {
+        draft.set_property("ID", task);
+    }
     if let Some(token) = record.token {
         draft.set_property("TOKEN", &token.to_string());
     }
@@ -53,16 +87,28 @@ pub fn restore(section: &str, settings: &Settings, record: &Record) -> Vec<TextE
             draft.set_property("CLAIMED_BY", holder.as_str());
             draft.set_property("CLAIMED_AT", &at.org_inactive());
         }
-        _ if settings.keywords.kind(&record.keyword) != Some(KeywordKind::Done) => {
-            draft.remove_property("CLAIMED_BY");
-            draft.remove_property("CLAIMED_AT");
-        }
+        _ if !is_closed => give_up(&mut draft, true),
         _ => {}
+    }
+    if record.attempts > 0 {
+        draft.set_property("ATTEMPTS", &record.attempts.to_string());
     }
     if let Some(result) = &record.result {
         draft.set_property("RESULT", result);
     }
+    if let Some(at) = record.moved_at.filter(|_| !record.is_by_hand()) {
+        restore_closed(&mut draft, settings, is_closed, at);
+    }
     draft.into_edits()
+}
+
+fn restore_closed(draft: &mut Draft<'_>, settings: &Settings, is_closed: bool, at: Stamp) {
+    let is_stamped = draft.heading().planning.as_ref().is_some_and(|planning| planning.closed.is_some());
+    match (is_closed, is_stamped) {
+        (true, false) if settings.log_done => draft.set_closed(Some(&at.org_inactive())),
+        (false, true) => draft.set_closed(None),
+        _ => {}
+    }
 }
 
 /// Updates the statistics cookie in a parent's headline.
@@ -70,6 +116,13 @@ pub fn cookie(section: &str, settings: &Settings, done: usize, total: usize) -> 
     let mut draft = Draft::new(section, settings);
     draft.set_cookie(done, total);
     draft.into_edits()
+}
+
+/// Whether a line of `text` shows that event `number` has left its trace there.
+pub fn shows(text: &str, number: u64) -> bool {
+    let marker = marker(number);
+    // What an agent wrote may look like a marker, but ours is the last word of its line.
+    text.lines().any(|line| line.trim_end().ends_with(&marker))
 }
 
 /// The line of a status message, without its newline.
@@ -82,17 +135,11 @@ pub fn marker(number: u64) -> String {
     format!("(#{number})")
 }
 
-fn set_properties(draft: &mut Draft<'_>, token: Option<&str>, event: &Event, moved: bool) {
+fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
     match &event.change {
-        Change::Claimed { task, stamp, .. } => {
-            if *stamp {
-                draft.set_property("ID", task);
-            }
+        Change::Claimed { .. } => {
             draft.set_property("CLAIMED_BY", &event.by.to_string());
             draft.set_property("CLAIMED_AT", &event.at.org_inactive());
-            if let Some(token) = token {
-                draft.set_property("TOKEN", token);
-            }
         }
         Change::Done { result, .. } => match result {
             Some(result) => draft.set_property("RESULT", result),
@@ -102,17 +149,8 @@ fn set_properties(draft: &mut Draft<'_>, token: Option<&str>, event: &Event, mov
             draft.set_property("ATTEMPTS", &attempts.to_string());
             give_up(draft, moved);
         }
-        Change::Released { .. } => give_up(draft, moved),
-        Change::Skipped { task, stamp, .. } => {
-            if *stamp {
-                draft.set_property("ID", task);
-            }
-            give_up(draft, moved);
-        }
-        Change::Requeued { task, stamp, .. } => {
-            if *stamp {
-                draft.set_property("ID", task);
-            }
+        Change::Released { .. } | Change::Skipped { .. } => give_up(draft, moved),
+        Change::Requeued { .. } => {
             draft.remove_property("RESULT");
             draft.remove_property("ATTEMPTS");
             give_up(draft, moved);

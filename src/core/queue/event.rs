@@ -1,7 +1,7 @@
 //! What happened, as the journal keeps it. PROTOCOL.md documents the format; old records stay readable.
 
 use crate::core::{
-    id::{AgentName, RequestId, Token},
+    id::{AgentName, RequestId},
     time::Stamp,
 };
 use serde::{Deserialize, Serialize};
@@ -224,6 +224,9 @@ pub enum Change {
         pid: u32,
         /// The person's edits after this number were never saved and are void (R12).
         covers: u64,
+        /// The epoch of the claims that follow; absent if it is the journal's own (R6).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u32>,
     },
     /// The board is about to be published: the file with this hash holds everything up to `covers` (R20).
     Saving {
@@ -231,6 +234,9 @@ pub enum Change {
         hash: String,
         /// The last event that the text holds.
         covers: u64,
+        /// Those before it that the text does not hold yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<u64>,
         /// The file that it replaces; absent in records of the first version.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<Replaced>,
@@ -244,6 +250,9 @@ pub struct Replaced {
     pub hash: String,
     /// The last event that it holds.
     pub covers: u64,
+    /// Those before it that it did not show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<u64>,
 }
 
 /// The fields whose change by hand is an event of its own.
@@ -315,6 +324,11 @@ impl Change {
         }
     }
 
+    /// The ID that the heading must be given.
+    pub fn stamps(&self) -> Option<&str> {
+        self.title().and(self.task())
+    }
+
     /// Whether the board's text shows this change (as opposed to bookkeeping and to what the text said first).
     pub fn is_on_board(&self) -> bool {
         self.transition().is_some()
@@ -339,13 +353,6 @@ impl Change {
             Change::Opened { .. } => "opened",
             Change::Saving { .. } => "saving",
         }
-    }
-}
-
-impl Event {
-    /// The token that this event gives its task, if it is a claim with this number.
-    pub fn token(&self, epoch: u32, number: u64) -> Option<Token> {
-        matches!(self.change, Change::Claimed { .. }).then_some(Token { epoch, number })
     }
 }
 

@@ -2,7 +2,10 @@
 
 use crate::core::{
     id::{AgentName, RequestId, Token},
-    queue::event::{Actor, Change, Event, Field},
+    queue::{
+        event::{Actor, Change, Event, Field},
+        state::State,
+    },
     time::Stamp,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -13,8 +16,9 @@ pub const ANSWERED_MAX: usize = 100_000;
 /// The journal's view of the whole board.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Grows with a new journal, a restored backup, a change of engine.
-    pub epoch: u32,
+    /// After which number which epoch began, oldest first; never empty. It grows with a new journal, a restored backup,
+    /// a change of engine (R6).
+    epochs: Vec<(u64, u32)>,
     /// The number of the last event folded in.
     pub last: u64,
     records: HashMap<Box<str>, Record>,
@@ -52,14 +56,29 @@ pub struct Record {
     pub ended: Option<Ended>,
     /// The heading is off the board.
     pub gone: Option<Gone>,
+    /// When a verb last moved it.
+    pub moved_at: Option<Stamp>,
     /// Keywords that the journal wrote under the latest token: a heading that shows one of them may be a stale copy (R19).
     pub written: Vec<String>,
-    /// The keyword in the file as it was last saved; absent if the file did not have the task.
-    pub saved_keyword: Option<String>,
+    /// What the file showed when it was last saved.
+    pub base: Base,
+    /// The number of the last state that the person set; 0 if there was none.
+    pub overruled: u64,
     /// The number of the last event about this task.
     pub last: u64,
     /// The number of the last transition.
     pub last_transition: u64,
+}
+
+/// A task in the file as it was last saved: one of the three sides of a merge (R19).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    /// Its keyword. For a task that was not saved since the journal knows it: the one that its first event found.
+    pub keyword: String,
+    /// Its TOKEN.
+    pub token: Option<Token>,
+    /// Whether a saved file had it for sure.
+    pub in_file: bool,
 }
 
 /// Why a claim ended without its holder.
@@ -98,7 +117,18 @@ pub struct Answered {
 impl Ledger {
     /// An empty ledger of `epoch`.
     pub fn new(epoch: u32) -> Self {
-        Self { epoch, ..Self::default() }
+        Self { epochs: vec![(0, epoch)], ..Self::default() }
+    }
+
+    /// The epoch of the claims that come next.
+    pub fn epoch(&self) -> u32 {
+        self.epochs.last().map_or(0, |(_, epoch)| *epoch)
+    }
+
+    /// The token of the claim that is event `number`.
+    pub fn token(&self, number: u64) -> Token {
+        let began = self.epochs.iter().rev().find(|(after, _)| *after < number);
+        Token { epoch: began.map_or_else(|| self.epoch(), |(_, epoch)| *epoch), number }
     }
 
     /// What the journal knows of the task with this ID.
@@ -116,114 +146,39 @@ impl Ledger {
         self.answered.get(&(actor.clone(), id.clone()))
     }
 
-    /// How many tasks `agent` holds.
-    pub fn held_by(&self, agent: &AgentName) -> usize {
-        self.records.values().filter(|record| record.holder.as_ref() == Some(agent)).count()
-    }
-
     /// Folds in event `number`.
     pub fn fold(&mut self, number: u64, event: &Event) {
         self.last = number;
         self.remember(number, event);
-        if let Some(task) = event.change.task() {
-            self.unsaved.insert(task.into());
+        if let Change::Opened { epoch: Some(epoch), .. } = event.change {
+            self.epochs.push((number, epoch));
         }
-        let epoch = self.epoch;
-        match &event.change {
-            Change::Added { task, .. } => {
-                let record = self.touch(task, number);
-                record.keyword = crate::core::queue::state::State::Pending.keyword().into();
-            }
-            Change::Claimed { task, from, to, title, heading, .. } => {
-                let record = self.touch(task, number);
-                record.moved(number, to);
-                record.title.clone_from(title);
-                record.claimed_from.clone_from(from);
-                record.heading = Some(heading.as_str().into());
-                record.token = Some(Token { epoch, number });
-                record.claimed_at = Some(event.at);
-                record.ended = None;
-                record.not_before = None;
-                record.gone = None;
-                record.written = vec![to.clone()];
-                record.holder = match &event.by {
-                    Actor::Agent(name) => Some(name.clone()),
-                    Actor::Human | Actor::System => None,
-                };
-                record.claimant.clone_from(&record.holder);
-            }
-            Change::Done { task, to, result, .. } => {
-                let record = self.touch(task, number);
-                record.moved(number, to);
-                record.result.clone_from(result);
-            }
-            Change::Failed { task, to, attempts, not_before, .. } => {
-                let record = self.touch(task, number);
-                record.moved(number, to);
-                record.attempts = *attempts;
-                record.not_before = *not_before;
-            }
-            Change::Released { task, to, .. } => self.touch(task, number).moved(number, to),
-            Change::Skipped { task, to, title, .. } => {
-                let record = self.touch(task, number);
-                record.moved(number, to);
-                record.title.clone_from(title);
-            }
-            Change::Requeued { task, to, title, .. } => {
-                let record = self.touch(task, number);
-                record.moved(number, to);
-                record.title.clone_from(title);
-                record.attempts = 0;
-                record.not_before = None;
-                record.result = None;
-            }
-            Change::Noted { task, .. } => {
-                if let Some(record) = self.records.get_mut(&**task) {
-                    record.last = number;
-                }
-            }
-            Change::Edited { task, field: Field::State, to, .. } => {
-                if let Some(record) = self.records.get_mut(&**task) {
-                    record.last = number;
-                    record.overruled(number, to.as_deref().unwrap_or_default(), Ended::ByHand);
-                }
-            }
-            Change::Removed { task, archived } => {
-                if let Some(record) = self.records.get_mut(&**task) {
-                    record.last = number;
-                    record.gone = Some(if *archived { Gone::Archived } else { Gone::Removed });
-                    record.end(Ended::Removed);
-                }
-            }
-            Change::Returned { task, keyword } => {
-                if let Some(record) = self.records.get_mut(&**task) {
-                    record.last = number;
-                    record.gone = None;
-                    record.keyword.clone_from(keyword);
-                }
-            }
-            Change::Edited { .. } | Change::Appended { .. } | Change::Opened { .. } | Change::Saving { .. } => {}
+        let Some(task) = event.change.task() else { return };
+        self.unsaved.insert(task.into());
+        let is_news = event.change.transition().is_some() || matches!(event.change, Change::Added { .. });
+        if is_news || may_be_waited_for(&event.change) {
+            self.records.entry(task.into()).or_insert_with(|| Record::new(&event.change));
+        }
+        let token = self.token(number);
+        if let Some(record) = self.records.get_mut(task) {
+            record.last = number;
+            record.fold(number, token, event);
         }
     }
 
-    /// Notes that a file with everything up to event `covers` was saved: those headings need no copy any more.
-    pub fn saved(&mut self, covers: u64) {
+    /// Notes that a file with every event so far was saved, but for those about the tasks in `waiting`: what is in the
+    /// file needs no copy here any more.
+    pub fn saved(&mut self, waiting: &HashSet<String>) {
         let records = &mut self.records;
-        self.unsaved.retain(|task| match records.get_mut(task) {
-            Some(record) if record.last <= covers => {
+        self.unsaved.retain(|task| {
+            let is_waiting = waiting.contains(&**task);
+            if let Some(record) = records.get_mut(task).filter(|_| !is_waiting) {
                 record.heading = None;
-                record.saved_keyword = record.gone.is_none().then(|| record.keyword.clone());
-                false
+                record.base =
+                    Base { keyword: record.keyword.clone(), token: record.token, in_file: record.gone.is_none() };
             }
-            Some(_) => true,
-            None => false,
+            is_waiting
         });
-    }
-
-    fn touch(&mut self, task: &str, number: u64) -> &mut Record {
-        let record = self.records.entry(task.into()).or_insert_with(Record::new);
-        record.last = number;
-        record
     }
 
     fn remember(&mut self, number: u64, event: &Event) {
@@ -248,10 +203,16 @@ impl Ledger {
     }
 }
 
+/// An archived task counts for those that wait for it even if nothing else ever happened to it.
+fn may_be_waited_for(change: &Change) -> bool {
+    matches!(change, Change::Removed { archived: true, .. })
+}
+
 impl Record {
-    fn new() -> Self {
+    fn new(first: &Change) -> Self {
+        let found = first.transition().map_or(State::Pending.keyword(), |(from, _)| from);
         Self {
-            keyword: String::new(),
+            keyword: found.into(),
             title: String::new(),
             holder: None,
             token: None,
@@ -264,29 +225,93 @@ impl Record {
             result: None,
             ended: None,
             gone: None,
+            moved_at: None,
             written: Vec::new(),
-            saved_keyword: None,
+            base: Base { keyword: found.into(), ..Base::default() },
+            overruled: 0,
             last: 0,
             last_transition: 0,
         }
     }
 
+    /// Whether the present state was set by the person.
+    pub fn is_by_hand(&self) -> bool {
+        self.overruled > 0 && self.overruled == self.last_transition
+    }
+
+    fn fold(&mut self, number: u64, token: Token, event: &Event) {
+        if let Some((_, to)) = event.change.transition() {
+            self.moved(number, to, event.at);
+        }
+        match &event.change {
+            Change::Claimed { from, to, title, heading, .. } => {
+                self.title.clone_from(title);
+                self.claimed_from.clone_from(from);
+                self.heading = Some(heading.as_str().into());
+                self.token = Some(token);
+                self.claimed_at = Some(event.at);
+                self.not_before = None;
+                self.written = vec![to.clone()];
+                self.holder = match &event.by {
+                    Actor::Agent(name) => Some(name.clone()),
+                    Actor::Human | Actor::System => None,
+                };
+                self.claimant.clone_from(&self.holder);
+            }
+            Change::Done { result, .. } => self.result.clone_from(result),
+            Change::Failed { attempts, not_before, .. } => {
+                self.attempts = *attempts;
+                self.not_before = *not_before;
+            }
+            Change::Skipped { title, .. } => self.title.clone_from(title),
+            Change::Requeued { title, .. } => {
+                self.title.clone_from(title);
+                self.attempts = 0;
+                self.not_before = None;
+                self.result = None;
+            }
+            // What an agent reports of a task that is gone (R17).
+            Change::Noted { text, .. } if self.gone.is_some() => self.result = Some(text.clone()),
+            Change::Edited { field: Field::State, to, .. } => {
+                self.overrule(number, to.as_deref().unwrap_or_default());
+                self.end(Ended::ByHand);
+            }
+            Change::Removed { archived, .. } => {
+                self.gone = Some(if *archived { Gone::Archived } else { Gone::Removed });
+                self.end(Ended::Removed);
+            }
+            Change::Returned { keyword, .. } => {
+                self.gone = None;
+                self.overrule(number, keyword);
+            }
+            Change::Added { .. }
+            | Change::Released { .. }
+            | Change::Noted { .. }
+            | Change::Edited { .. }
+            | Change::Appended { .. }
+            | Change::Opened { .. }
+            | Change::Saving { .. } => {}
+        }
+    }
+
     /// A verb moved the task to `keyword`: whatever it was, nobody holds it afterwards (a claim sets its holder itself).
-    fn moved(&mut self, number: u64, keyword: &str) {
+    fn moved(&mut self, number: u64, keyword: &str, at: Stamp) {
         self.keyword = keyword.into();
         self.last_transition = number;
+        self.moved_at = Some(at);
         self.holder = None;
         self.ended = None;
+        self.gone = None;
         self.written.push(keyword.into());
     }
 
     /// The person set the state.
-    fn overruled(&mut self, number: u64, keyword: &str, why: Ended) {
+    fn overrule(&mut self, number: u64, keyword: &str) {
         self.keyword = keyword.into();
         self.last_transition = number;
+        self.overruled = number;
         self.written.clear();
         self.not_before = None;
-        self.end(why);
     }
 
     fn end(&mut self, why: Ended) {

@@ -1,13 +1,18 @@
 //! A text that came from outside, held against the journal: per task, who wins (R19).
 //!
-//! Three ways meet: what the text says, what the journal says, and what the file said when it was last saved.
+//! Three sides meet: what the text says, what the journal says, and what the file said when it was last saved.
 
-use crate::core::queue::{
-    event::{Change, Field},
-    ledger::{Gone, Record},
-    model::Model,
-    state::State,
+use crate::core::{
+    id::Token,
+    queue::{
+        board::Section,
+        event::{Change, Field},
+        ledger::Record,
+        model::Model,
+        state::State,
+    },
 };
+use std::collections::HashMap;
 
 /// More reopened or removed tasks than this, and more than a tenth of those known, is a conflict.
 pub const SURPRISES_MAX: usize = 5;
@@ -19,6 +24,8 @@ pub struct Merged {
     pub by_hand: Vec<Change>,
     /// Tasks whose heading must be made to show what the journal says.
     pub restore: Vec<String>,
+    /// Headings that are old copies from before their task was given its ID: uid and ID.
+    pub stamped: Vec<(u64, String)>,
     /// Claimed tasks whose heading was never saved and is not on the board.
     pub recover: Vec<String>,
     /// Things the person should know.
@@ -30,107 +37,147 @@ pub struct Merged {
 /// Who is right about one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
+    /// Both say the same.
     Same,
+    /// The text does not show yet what the journal knows.
     Journal,
+    /// The text shows what was true once.
     StaleCopy,
+    /// The text was changed by hand.
     Person,
 }
 
 /// Compares every task the journal knows with the board's text.
 pub fn merge(model: &Model) -> Merged {
-    let mut merged = Merged::default();
-    let mut surprises = Vec::new();
+    let mut merge = Merge { model, unnamed: unnamed(model), found: Merged::default(), surprises: Vec::new() };
     let mut known: Vec<(&str, &Record)> = model.ledger.records().collect();
-    known.sort_unstable_by_key(|(_, record)| record.last);
+    known.sort_unstable_by_key(|(task, record)| (record.last, *task));
     for (task, record) in &known {
-        match model.home_of(task) {
-            Some(at) => merge_present(model, task, record, at, &mut merged, &mut surprises),
-            None => merge_absent(model, task, record, &mut merged, &mut surprises),
-        }
+        merge.task(task, record);
     }
-    if surprises.len() > SURPRISES_MAX && surprises.len() * 10 > known.len() {
-        merged.conflict = Some(format!(
-            "{} tasks were reopened or removed at once ({}, …): `M-x fleet-resolve` accepts the text as it is",
-            surprises.len(),
-            surprises.iter().take(3).copied().collect::<Vec<_>>().join(", ")
-        ));
-    }
-    merged
+    merge.finish(known.len())
 }
 
-fn merge_present<'m>(
-    model: &Model,
-    task: &'m str,
-    record: &Record,
-    at: usize,
-    merged: &mut Merged,
-    surprises: &mut Vec<&'m str>,
-) {
-    let section = &model.board.sections()[at];
-    let shown = section.keyword().unwrap_or_default();
-    if record.gone.is_some() {
-        merged.by_hand.push(Change::Returned { task: task.into(), keyword: shown.into() });
-        return;
-    }
-    match judge(record, shown, section.property("TOKEN")) {
-        Side::Same => {}
-        Side::Journal => merged.restore.push(task.into()),
-        Side::StaleCopy => {
-            merged.restore.push(task.into());
-            merged
-                .notices
-                .push(format!("`{task}` on the board was an old copy: the journal's state {} holds", record.keyword));
+struct Merge<'m> {
+    model: &'m Model,
+    /// Task headings without any ID, by title.
+    unnamed: HashMap<&'m str, Vec<usize>>,
+    found: Merged,
+    surprises: Vec<&'m str>,
+}
+
+fn unnamed(model: &Model) -> HashMap<&str, Vec<usize>> {
+    let mut unnamed: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, section) in model.board.sections().iter().enumerate() {
+        if section.state.is_some() && section.id().is_none() && !model.stamped.contains_key(&section.uid) {
+            unnamed.entry(section.title()).or_default().push(at);
         }
-        Side::Person => {
-            let keywords = &model.board.settings().keywords;
-            if State::of(&record.keyword, keywords).is_closed() && !State::of(shown, keywords).is_closed() {
-                surprises.push(task);
+    }
+    unnamed
+}
+
+impl<'m> Merge<'m> {
+    fn task(&mut self, task: &'m str, record: &'m Record) {
+        if let Some(at) = self.model.place_of(task) {
+            return self.present(task, record, at);
+        }
+        if record.gone.is_some() {
+            return;
+        }
+        match self.unnamed.get_mut(record.title.as_str()).filter(|_| !record.title.is_empty()).map(Vec::as_mut_slice) {
+            Some(&mut [at]) => {
+                self.unnamed.remove(record.title.as_str());
+                self.found.stamped.push((self.model.board.sections()[at].uid, task.into()));
+                self.present(task, record, at);
+                self.found.restore.push(task.into());
             }
-            merged.by_hand.push(Change::Edited {
-                task: task.into(),
-                field: Field::State,
-                from: Some(record.keyword.clone()),
-                to: Some(shown.into()).filter(|keyword: &String| !keyword.is_empty()),
-            });
+            _ => self.absent(task, record),
         }
+    }
+
+    fn present(&mut self, task: &'m str, record: &'m Record, at: usize) {
+        let section = &self.model.board.sections()[at];
+        let shown = section.keyword().unwrap_or_default();
+        if record.gone.is_some() {
+            self.found.by_hand.push(Change::Returned { task: task.into(), keyword: shown.into() });
+            return;
+        }
+        match judge(record, section) {
+            Side::Same => {}
+            Side::Journal => self.found.restore.push(task.into()),
+            Side::StaleCopy => {
+                self.found.restore.push(task.into());
+                let notice =
+                    format!("`{task}` on the board was an old copy: the journal's state {} holds", record.keyword);
+                self.found.notices.push(notice);
+            }
+            Side::Person => self.by_hand(task, record, shown),
+        }
+    }
+
+    fn by_hand(&mut self, task: &'m str, record: &'m Record, shown: &str) {
+        let keywords = &self.model.board.settings().keywords;
+        if State::of(&record.keyword, keywords).is_closed() && !State::of(shown, keywords).is_closed() {
+            self.surprises.push(task);
+        }
+        self.found.by_hand.push(Change::Edited {
+            task: task.into(),
+            field: Field::State,
+            from: Some(record.keyword.clone()),
+            to: Some(shown.to_owned()).filter(|keyword| !keyword.is_empty()),
+        });
+    }
+
+    fn absent(&mut self, task: &'m str, record: &'m Record) {
+        if record.base.in_file {
+            let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
+            if !archived {
+                self.surprises.push(task);
+            }
+            self.found.by_hand.push(Change::Removed { task: task.into(), archived });
+        } else if record.heading.is_some() {
+            self.found.recover.push(task.into());
+        }
+    }
+
+    fn finish(mut self, known: usize) -> Merged {
+        if self.surprises.len() > SURPRISES_MAX && self.surprises.len() * 10 > known {
+            self.found.conflict = Some(format!(
+                "{} tasks were reopened or removed at once ({}, …): `M-x fleet-resolve` accepts the text as it is",
+                self.surprises.len(),
+                self.surprises[..3].join(", ")
+            ));
+        }
+        self.found
     }
 }
 
-fn judge(record: &Record, shown: &str, token: Option<&str>) -> Side {
+/// Whether a heading carries the TOKEN of an earlier claim than the journal's last: part of it is an old copy.
+pub fn has_old_token(heading: &Section, record: &Record) -> bool {
+    let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
+    token.zip(record.token).is_some_and(|(token, latest)| token.is_before(latest))
+}
+
+/// Who is right about a task.
+fn judge(record: &Record, heading: &Section) -> Side {
+    let shown = heading.keyword().unwrap_or_default();
+    let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
+    let is_old = has_old_token(heading, record);
     if shown == record.keyword {
-        return Side::Same;
+        return if is_old { Side::Journal } else { Side::Same };
     }
-    if record.saved_keyword.as_deref().unwrap_or(&record.claimed_from) == shown {
-        return Side::Journal;
+    if shown == record.base.keyword {
+        // A state that the person set and never saved went with the text it stood in (R18).
+        return if record.is_by_hand() { Side::Person } else { Side::Journal };
     }
-    let Some(latest) = record.token else { return Side::Person };
-    let is_latest = token == Some(latest.to_string().as_str());
-    let was_written = record.written.iter().any(|keyword| keyword == shown);
-    if (is_latest && was_written) || (!is_latest && shown == record.claimed_from) {
-        Side::StaleCopy
-    } else {
-        Side::Person
-    }
+    let is_stale = match token {
+        _ if record.token.is_none() => false,
+        None => shown == record.claimed_from,
+        Some(_) if token == record.token => record.written.iter().any(|keyword| keyword == shown),
+        Some(_) => is_old && token != record.base.token,
+    };
+    if is_stale { Side::StaleCopy } else { Side::Person }
 }
 
-fn merge_absent<'m>(model: &Model, task: &'m str, record: &Record, merged: &mut Merged, surprises: &mut Vec<&'m str>) {
-    if record.gone.is_some() {
-        return;
-    }
-    if record.saved_keyword.is_some() {
-        let archived = State::of(&record.keyword, &model.board.settings().keywords).is_closed();
-        if !archived {
-            surprises.push(task);
-        }
-        merged.by_hand.push(Change::Removed { task: task.into(), archived });
-    } else if record.heading.is_some() && model.board.titled(&record.title).is_empty() {
-        merged.recover.push(task.into());
-    }
-}
-
-impl Record {
-    /// Whether the heading went to an archive.
-    pub fn is_archived(&self) -> bool {
-        self.gone == Some(Gone::Archived)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! `decide` turns a command into an event or a refusal; the ledger folds events into what only the journal knows;
 //! `apply` turns an event into the smallest edit of one heading. All of it is pure.
 
+pub mod add;
 pub mod apply;
 pub mod board;
 pub mod decide;
@@ -11,4 +12,5 @@ pub mod ledger;
 pub mod merge;
 pub mod model;
 pub mod ready;
+pub mod refusal;
 pub mod state;

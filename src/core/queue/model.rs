@@ -28,7 +28,7 @@ pub struct Model {
     pub held: HashMap<u64, Held>,
     /// Headings that vanished less than a minute ago (R17), by ID, with the boot time in ms when they did.
     pub missing: HashMap<String, Missing>,
-    /// Which section is the home of an ID that stands on the board more than once, by uid.
+    /// Of IDs that stand on the board more than once: the uid of the section that had it first (R17).
     pub homes: HashMap<String, u64>,
     /// IDs that were given to headings by events which the text does not show yet, by the section's uid.
     pub stamped: HashMap<u64, String>,
@@ -88,12 +88,6 @@ pub enum Lookup {
     Gone(Gone),
 }
 
-impl PartialEq for Section {
-    fn eq(&self, other: &Self) -> bool {
-        self.uid == other.uid && self.text == other.text
-    }
-}
-
 impl Model {
     /// A model of `board` and `ledger` with nothing going on.
     pub fn new(board: Board, ledger: Ledger) -> Self {
@@ -126,15 +120,42 @@ impl Model {
 
     /// The section that is the home of `id`: the only one, or of several the one that had it first.
     pub fn home_of(&self, id: &str) -> Option<usize> {
-        let places = self.board.with_id(id);
-        match places.as_slice() {
-            [] => None,
-            [only] => Some(*only),
-            [first, ..] => {
-                let home = self.homes.get(id);
-                let is_home = |at: &&usize| Some(&self.board.sections()[**at].uid) == home;
-                Some(*places.iter().find(is_home).unwrap_or(first))
-            }
+        let mut places = self.board.with_id(id);
+        let first = places.next()?;
+        if places.next().is_none() {
+            return Some(first);
+        }
+        let home = self.homes.get(id).and_then(|uid| self.board.index_of(*uid));
+        let known = home.filter(|&at| self.board.sections()[at].id() == Some(id));
+        let is_task = |&at: &usize| self.board.sections()[at].state.is_some();
+        known.or_else(|| self.board.with_id(id).find(is_task)).or(Some(first))
+    }
+
+    /// Where the task that the journal calls `id` stands, also if the text does not show its ID yet.
+    pub fn place_of(&self, id: &str) -> Option<usize> {
+        self.home_of(id).or_else(|| {
+            let (uid, _) = self.stamped.iter().find(|(_, stamped)| *stamped == id)?;
+            self.board.index_of(*uid)
+        })
+    }
+
+    /// The ID by which the journal knows section `at`; absent for a copy and for what the journal does not know.
+    pub fn tracked(&self, at: usize) -> Option<&str> {
+        let section = &self.board.sections()[at];
+        let id = section.id().or_else(|| self.stamped.get(&section.uid).map(String::as_str))?;
+        (self.place_of(id) == Some(at) && self.ledger.record(id).is_some()).then_some(id)
+    }
+
+    /// Makes the first section with `id` that `is_old` its home, unless one is known already.
+    pub fn settle_home(&mut self, id: &str, is_old: impl Fn(&Section) -> bool) {
+        let is_known =
+            |uid: &u64| self.board.index_of(*uid).is_some_and(|at| self.board.sections()[at].id() == Some(id));
+        if self.board.with_id(id).nth(1).is_none() || self.homes.get(id).is_some_and(is_known) {
+            return;
+        }
+        let old = self.board.with_id(id).find(|&at| is_old(&self.board.sections()[at]));
+        if let Some(at) = old.or_else(|| self.home_of(id)) {
+            self.homes.insert(id.into(), self.board.sections()[at].uid);
         }
     }
 
@@ -142,46 +163,37 @@ impl Model {
     pub fn find(&self, name: &str) -> Result<Task<'_>, Lookup> {
         let at = match self.board.resolve(name) {
             Ok(at) => at,
-            Err(Unresolved::Ambiguous(_)) if self.ledger.record(name).is_some_and(|record| record.gone.is_none()) => {
-                self.home_of(name).ok_or(Lookup::Unknown)?
+            Err(Unresolved::Ambiguous(places)) => {
+                let is_tracked = self.ledger.record(name).is_some_and(|record| record.gone.is_none());
+                let home = self.home_of(name).filter(|_| is_tracked || self.homes.contains_key(name));
+                home.ok_or_else(|| self.ambiguous(&places))?
             }
-            Err(Unresolved::Ambiguous(places)) => return Err(self.ambiguous(&places)),
             Err(Unresolved::Unknown) => return self.find_off_board(name),
         };
         self.task_at(at).ok_or(Lookup::Unknown)
     }
 
-    /// How many of the agent's claims are running.
-    pub fn load_of(&self, agent: &AgentName) -> usize {
-        self.ledger.held_by(agent)
+    /// Finds the task that BLOCKED_BY calls `name`; a title is no name there.
+    pub fn find_named(&self, name: &str) -> Result<Task<'_>, Lookup> {
+        if self.board.named(name).is_empty() { self.find_off_board(name) } else { self.find(name) }
     }
 
     fn find_off_board(&self, name: &str) -> Result<Task<'_>, Lookup> {
-        if let Some((uid, _)) = self.stamped.iter().find(|(_, id)| *id == name)
-            && let Some(at) = self.board.index_of(*uid, usize::MAX)
-        {
+        if let Some(at) = self.place_of(name) {
             return self.task_at(at).ok_or(Lookup::Unknown);
         }
+        let record = self.ledger.record(name);
         if let Some((id, missing)) = self.missing.get_key_value(name) {
-            let record = self.ledger.record(name);
-            let keyword = record.map_or_else(|| missing.section.keyword().unwrap_or_default(), |r| r.keyword.as_str());
-            let state = State::of(keyword, &self.board.settings().keywords);
-            let id = Some(id.as_str());
-            return Ok(Task {
-                at: None,
-                section: &missing.section,
-                id,
-                record,
-                state,
-                keyword,
-                is_held: false,
-                is_copy: false,
-            });
+            return self.missing_task(id, missing, record).ok_or(Lookup::Unknown);
         }
-        match self.ledger.record(name).and_then(|record| record.gone) {
-            Some(gone) => Err(Lookup::Gone(gone)),
-            None => Err(Lookup::Unknown),
-        }
+        record.and_then(|record| record.gone).map_or(Err(Lookup::Unknown), |gone| Err(Lookup::Gone(gone)))
+    }
+
+    fn missing_task<'m>(&'m self, id: &'m str, missing: &'m Missing, record: Option<&'m Record>) -> Option<Task<'m>> {
+        let section = &missing.section;
+        let keyword = record.map_or_else(|| section.keyword(), |record| Some(record.keyword.as_str()))?;
+        let state = State::of(keyword, &self.board.settings().keywords);
+        Some(Task { at: None, section, id: Some(id), record, state, keyword, is_held: false, is_copy: false })
     }
 
     fn ambiguous(&self, places: &[usize]) -> Lookup {

@@ -5,11 +5,14 @@ use crate::core::{
     org,
     queue::{
         ledger::Gone,
-        model::{Model, Task},
+        model::{Lookup, Model, Task},
         state::State,
     },
     time::{Now, Stamp},
 };
+
+/// The largest heading, in bytes, that can be claimed: the journal keeps a copy of it (R12).
+pub const HEADING_BYTES_MAX: usize = 8 << 20;
 
 /// Why a task is not offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Unready {
     Backoff(Stamp),
     /// Its tags assign it to others.
     NotAssigned(Vec<String>),
+    /// Its heading, of so many bytes, does not fit into the journal.
+    TooLarge(usize),
 }
 
 impl Unready {
@@ -47,6 +52,7 @@ impl Unready {
             Unready::Scheduled(_) => "scheduled",
             Unready::Backoff(_) => "backoff",
             Unready::NotAssigned(_) => "not-assigned",
+            Unready::TooLarge(_) => "too-large",
         }
     }
 }
@@ -76,6 +82,10 @@ pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
     {
         return Some(Unready::Scheduled(now.wall.at_local(time.at)));
     }
+    let bytes = task.section.text.len();
+    if bytes > HEADING_BYTES_MAX {
+        return Some(Unready::TooLarge(bytes));
+    }
     blocker(model, task).map(Unready::Blocked)
 }
 
@@ -92,14 +102,24 @@ pub fn blocked_by<'t>(task: &Task<'t>) -> impl Iterator<Item = &'t str> {
 
 /// The tasks that are ready for `agent` (for anyone, if `None`) and carry all of `tags`, best first.
 pub fn ready<'m>(model: &'m Model, agent: Option<&AgentName>, tags: &[String], now: &Now) -> Vec<Task<'m>> {
-    let mut found: Vec<(Rank, Task<'m>)> = candidates(model, agent, tags, now).collect();
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let offered = pending(model).filter(|task| is_offered(model, task, agent, tags, now));
+    let mut found: Vec<(Rank, Task<'m>)> = offered.map(|task| (rank(&task), task)).collect();
+    found.sort_by_key(|(rank, _)| *rank);
     found.into_iter().map(|(_, task)| task).collect()
 }
 
 /// The best task that is ready for `agent`.
 pub fn next<'m>(model: &'m Model, agent: &AgentName, tags: &[String], now: &Now) -> Option<Task<'m>> {
-    candidates(model, Some(agent), tags, now).min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, task)| task)
+    let mut best: Option<(Rank, Task<'m>)> = None;
+    for task in pending(model) {
+        let rank = rank(&task);
+        // Whether a task is ready is the dearer question: only those that would win are asked.
+        let wins = best.as_ref().is_none_or(|(of_best, _)| rank < *of_best);
+        if wins && is_offered(model, &task, Some(agent), tags, now) {
+            best = Some((rank, task));
+        }
+    }
+    best.map(|(_, task)| task)
 }
 
 /// Priority, deadline, place in the file: smaller is better.
@@ -108,22 +128,17 @@ type Rank = (u16, i64, usize);
 /// Org's default priority `B`, for tasks that have none.
 const PRIORITY_DEFAULT: u16 = b'B' as u16;
 
-fn candidates<'m>(
-    model: &'m Model,
-    agent: Option<&AgentName>,
-    tags: &[String],
-    now: &Now,
-) -> impl Iterator<Item = (Rank, Task<'m>)> {
-    let is_open = |at: &usize| model.board.sections()[*at].state.is_some_and(|state| !state.is_closed());
-    (0..model.board.sections().len())
-        .filter(is_open)
-        .filter_map(|at| model.task_at(at))
-        .filter(move |task| match agent {
-            Some(agent) => unready_for(model, task, agent, now).is_none(),
-            None => unready(model, task, now).is_none(),
-        })
-        .filter(move |task| tags.is_empty() || has_tags(model, task, tags))
-        .map(|task| (rank(&task), task))
+fn pending(model: &Model) -> impl Iterator<Item = Task<'_>> {
+    let all = (0..model.board.sections().len()).filter_map(|at| model.task_at(at));
+    all.filter(|task| task.state == State::Pending)
+}
+
+fn is_offered(model: &Model, task: &Task<'_>, agent: Option<&AgentName>, tags: &[String], now: &Now) -> bool {
+    let unready = match agent {
+        Some(agent) => unready_for(model, task, agent, now),
+        None => unready(model, task, now),
+    };
+    unready.is_none() && (tags.is_empty() || has_tags(model, task, tags))
 }
 
 /// Whether `task` carries all of `tags`, FILETAGS included.
@@ -157,9 +172,9 @@ fn minutes(at: jiff::civil::DateTime) -> i64 {
 ///
 /// A name that no task carries blocks too: a typing mistake must not let work start early.
 fn blocker(model: &Model, task: &Task<'_>) -> Option<String> {
-    let is_open = |name: &&str| match model.find(name) {
+    let is_open = |name: &&str| match model.find_named(name) {
         Ok(other) => !other.state.unblocks(),
-        Err(crate::core::queue::model::Lookup::Gone(Gone::Archived)) => false,
+        Err(Lookup::Gone(Gone::Archived)) => false,
         Err(_) => true,
     };
     blocked_by(task).find(is_open).map(Into::into)

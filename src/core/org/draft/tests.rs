@@ -111,7 +111,7 @@ fn the_log_is_newest_first_and_notes_nothing_twice() {
             "* x\n  DEADLINE: <2026-04-15>\n  :LOGBOOK:\n  - new\n    more\n  :END:\n  b\n",
         ),
         ("* x\nb\n :LOGBOOK:\n  - old\n :END:\n", "* x\nb\n :LOGBOOK:\n  - new\n    more\n  - old\n :END:\n"),
-        ("* x\n:LOGBOOK:\n- new and old\n:END:\n", "* x\n:LOGBOOK:\n- new and old\n:END:\n"),
+        ("* x\n:LOGBOOK:\n- old and new\n:END:\n", "* x\n:LOGBOOK:\n- old and new\n:END:\n"),
         (
             "* x\n#+begin_example\n:LOGBOOK:\n:END:\n#+end_example\n",
             "* x\n:LOGBOOK:\n- new\n  more\n:END:\n#+begin_example\n:LOGBOOK:\n:END:\n#+end_example\n",

@@ -1,0 +1,228 @@
+//! Why a request was refused: in words, as a code, and with the way out.
+
+use crate::core::{
+    code::Code,
+    id::{AgentName, Token},
+    queue::ready::Unready,
+};
+
+/// Why a request was refused. It changed nothing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// No task is called that.
+    #[error("no task is called `{0}`")]
+    UnknownTask(String),
+    /// Several tasks are called that.
+    #[error("`{name}` names {} tasks: {}", .lines.len(), listed(.lines))]
+    AmbiguousTask {
+        /// The name.
+        name: String,
+        /// Line numbers and headlines.
+        lines: Vec<(u64, String)>,
+    },
+    /// The heading was deleted by hand; what the agent reports is kept in the journal.
+    #[error("task `{task}` was removed from the board by hand")]
+    RemovedByHand {
+        /// The task.
+        task: String,
+        /// What the agent wanted to report.
+        kept: Option<String>,
+    },
+    /// The heading was archived.
+    #[error("task `{0}` was archived")]
+    Archived(String),
+    /// The person took the task away from its holder.
+    #[error("the claim on `{0}` was cancelled by hand")]
+    CancelledByHand(String),
+    /// Nothing is ready for this agent.
+    #[error("nothing is ready for `{0}`")]
+    NothingReady(AgentName),
+    /// Another agent holds the task.
+    #[error("task `{task}` is held by `{holder}`")]
+    Held {
+        /// The task.
+        task: String,
+        /// Who holds it.
+        holder: AgentName,
+    },
+    /// The caller holds the task already.
+    #[error("`{holder}` already holds task `{task}`")]
+    HeldByYou {
+        /// The task.
+        task: String,
+        /// The caller.
+        holder: AgentName,
+    },
+    /// The verb does not apply in this state.
+    #[error("cannot {verb} task `{task}`: it is {}", .keyword)]
+    WrongState {
+        /// The verb.
+        verb: &'static str,
+        /// The task.
+        task: String,
+        /// Its keyword.
+        keyword: String,
+    },
+    /// The task is not ready.
+    #[error("task `{task}` is not ready: {}", explained(.why))]
+    NotReady {
+        /// The task.
+        task: String,
+        /// Why not.
+        why: Unready,
+    },
+    /// The token is from an older claim.
+    #[error("token {given} of task `{task}` is stale")]
+    StaleToken {
+        /// The task.
+        task: String,
+        /// The token that was given.
+        given: Token,
+        /// Who holds the task now.
+        holder: Option<AgentName>,
+    },
+    /// The caller does not hold the task.
+    #[error("`{agent}` does not hold task `{task}`")]
+    NotHolder {
+        /// The task.
+        task: String,
+        /// The caller.
+        agent: AgentName,
+        /// Who holds it.
+        holder: Option<AgentName>,
+    },
+    /// The configuration forbids verbs without token.
+    #[error("a token is required to change task `{0}`")]
+    TokenRequired(String),
+    /// The ID is taken.
+    #[error("a task is already called `{0}`")]
+    DuplicateId(String),
+    /// An argument cannot be written into an org file.
+    #[error("{what}: {why}")]
+    BadText {
+        /// Which argument.
+        what: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// The board has no keyword for the state.
+    #[error("this board has no keyword {0}")]
+    NoKeyword(&'static str),
+    /// The board is stopped.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+fn listed(lines: &[(u64, String)]) -> String {
+    lines.iter().map(|(line, headline)| format!("line {line} `{headline}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn explained(unready: &Unready) -> String {
+    match unready {
+        Unready::State(state) => format!("its state is {}", state.name()),
+        Unready::BeingEdited => "a person is editing it".into(),
+        Unready::Missing => "its heading is off the board at the moment".into(),
+        Unready::DuplicateId => "its ID belongs to another heading".into(),
+        Unready::Hidden => "it is commented out or archived".into(),
+        Unready::Blocked(by) => format!("it waits for `{by}`"),
+        Unready::Scheduled(until) => format!("it is scheduled for {until}"),
+        Unready::Backoff(until) => format!("it failed and is not tried again before {until}"),
+        Unready::TooLarge(bytes) => format!("its heading has {bytes} bytes, more than a claim can record"),
+        Unready::NotAssigned(tags) => format!("its tags assign it to {}", tags.join(", ")),
+    }
+}
+
+impl Refusal {
+    /// The class of the refusal.
+    pub fn code(&self) -> Code {
+        match self {
+            Refusal::UnknownTask(_) | Refusal::NothingReady(_) => Code::NotFound,
+            Refusal::BadText { .. } => Code::Usage,
+            Refusal::NoKeyword(_) => Code::Config,
+            Refusal::TokenRequired(_) => Code::Denied,
+            Refusal::AmbiguousTask { .. }
+            | Refusal::RemovedByHand { .. }
+            | Refusal::Archived(_)
+            | Refusal::CancelledByHand(_)
+            | Refusal::Held { .. }
+            | Refusal::HeldByYou { .. }
+            | Refusal::WrongState { .. }
+            | Refusal::NotReady { .. }
+            | Refusal::StaleToken { .. }
+            | Refusal::NotHolder { .. }
+            | Refusal::DuplicateId(_)
+            | Refusal::Stopped(_) => Code::Conflict,
+        }
+    }
+
+    /// The word that PROTOCOL.md's error table lists.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refusal::UnknownTask(_) => "unknown-task",
+            Refusal::AmbiguousTask { .. } => "ambiguous-task",
+            Refusal::RemovedByHand { .. } => "removed-by-hand",
+            Refusal::Archived(_) => "archived",
+            Refusal::CancelledByHand(_) => "cancelled-by-hand",
+            Refusal::NothingReady(_) => "nothing-ready",
+            Refusal::Held { .. } => "held",
+            Refusal::HeldByYou { .. } => "held-by-you",
+            Refusal::WrongState { .. } => "wrong-state",
+            Refusal::NotReady { why, .. } => why.name(),
+            Refusal::StaleToken { .. } => "stale-token",
+            Refusal::NotHolder { .. } => "not-holder",
+            Refusal::TokenRequired(_) => "token-required",
+            Refusal::DuplicateId(_) => "duplicate-id",
+            Refusal::BadText { .. } => "bad-text",
+            Refusal::NoKeyword(_) => "no-keyword",
+            Refusal::Stopped(_) => "board-stopped",
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Refusal::UnknownTask(_) => "`fleet list` shows every task with its name".into(),
+            Refusal::AmbiguousTask { .. } => "give one of them an ID of its own".into(),
+            Refusal::RemovedByHand { .. } => "stop working on it; what you reported is kept in the journal".into(),
+            Refusal::CancelledByHand(_) => "stop working on it, or claim it again if it is ready".into(),
+            Refusal::NothingReady(_) => "try again later; `fleet list` shows what there is".into(),
+            Refusal::Held { task, .. } => format!("claim another one, or see `fleet show {}`", shell_word(task)),
+            Refusal::HeldByYou { task, .. } => {
+                format!("`fleet claim {} --resume` returns the running claim", shell_word(task))
+            }
+            Refusal::WrongState { task, .. } => {
+                format!("see `fleet show {}`; `requeue` opens a closed task again", shell_word(task))
+            }
+            Refusal::NotReady { why: Unready::BeingEdited, .. } => "try again in some seconds".into(),
+            Refusal::NotReady { why: Unready::NotAssigned(_), .. } => {
+                "if those tags are not agents, name the agents in a line `#+FLEET_AGENTS:` at the top of the board"
+                    .into()
+            }
+            Refusal::StaleToken { .. } => "the task was claimed again since; stop working on it".into(),
+            Refusal::NotHolder { .. } => "claim the task first".into(),
+            Refusal::TokenRequired(_) => "pass the token that the claim returned".into(),
+            Refusal::DuplicateId(_) => "choose another ID, or leave it out".into(),
+            Refusal::NoKeyword(keyword) => format!(
+                "add it to the board's keyword line, such as `#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED` (`{keyword}` is missing)"
+            ),
+            Refusal::NotReady { why: Unready::TooLarge(_), .. } => "move its text into a file, and link to it".into(),
+            Refusal::Stopped(_) => "`fleet status` says what to do".into(),
+            Refusal::NotReady { .. } | Refusal::Archived(_) | Refusal::BadText { .. } => return None,
+        };
+        Some(hint)
+    }
+
+    /// Who holds the task now.
+    pub fn holder(&self) -> Option<&AgentName> {
+        match self {
+            Refusal::Held { holder, .. } | Refusal::HeldByYou { holder, .. } => Some(holder),
+            Refusal::StaleToken { holder, .. } | Refusal::NotHolder { holder, .. } => holder.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+fn shell_word(task: &str) -> String {
+    let plain = task.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    if plain { task.into() } else { format!("'{}'", task.replace('\'', "'\\''")) }
+}
