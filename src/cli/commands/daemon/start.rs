@@ -1,7 +1,8 @@
 use super::{launch, launch_failure, living_owner, locate_failure, status_of, this_program};
 use crate::{
     adapters::{
-        emacs_daemon::{self, log_end, log_path, log_tail},
+        emacs_daemon::{self, Launch, log_end, log_path, log_tail},
+        emacsclient,
         locate::{self, Owner, state_directory},
         process::Watched,
     },
@@ -57,7 +58,7 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     command.arg("--board").arg(&launch.board).arg("--socket").arg(&launch.socket);
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
     let mut child = emacs_daemon::spawn_logged(&mut command, &state).map_err(launch_failure)?;
-    let owner = wait(&mut child, &launch.board, log_from)?;
+    let owner = wait(&mut child, &launch, log_from)?;
     Ok(running("started", &owner))
 }
 
@@ -82,13 +83,16 @@ fn running(what: &str, owner: &Owner) -> Outcome {
 }
 
 /// Waits until the new Emacs answers, ends, or has had its time.
-fn wait(child: &mut Child, board: &Path, log_from: u64) -> Result<Owner, Failure> {
+fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Owner, Failure> {
+    let board = &launch.board;
     let state = state_directory(board);
     let began = Instant::now();
     let mut told = false;
     while began.elapsed() < Duration::from_secs(START_SECS_MAX) {
         let owner = locate::owner(board).map_err(locate_failure)?;
-        if let Some(owner) = owner.filter(|o| o.pid == child.id() as i32 && status_of(o, ANSWER_WITHIN).is_some()) {
+        let serves = |owner: &Owner| owner.pid == child.id() as i32 && status_of(owner, ANSWER_WITHIN).is_some();
+        // Emacs opens its own socket after the board's; `fleet eval` and `fleet daemon stop` need it.
+        if let Some(owner) = owner.filter(serves).filter(|_| emacsclient::listens(&launch.socket)) {
             return Ok(owner);
         }
         let ended = Watched::open(child.id() as i32).is_none_or(|process| process.wait(LOOK_EVERY));
