@@ -8,7 +8,6 @@ mod cli;
 mod daemon_smoke;
 mod demo;
 mod docs;
-mod engine;
 mod journal;
 mod org_differential;
 mod pty_smoke;
