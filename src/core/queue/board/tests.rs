@@ -147,6 +147,7 @@ fn same(board: &Board, text: &str) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(&board.chars, &fresh.chars);
     prop_assert_eq!(&board.newlines, &fresh.newlines);
+    prop_assert_eq!(&board.ranks, &fresh.ranks);
     prop_assert_eq!(&board.parents, &fresh.parents);
     prop_assert_eq!(&board.names, &fresh.names);
     prop_assert_eq!(board.char_count(), text.chars().count() as u64);
