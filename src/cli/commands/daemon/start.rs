@@ -1,8 +1,8 @@
-use super::{launch, launch_failure, living_owner, locate_failure, status_of, this_program};
+use super::{launch, launch_failure, living_owner, place_failure, status_of, this_program};
 use crate::{
     adapters::{
         emacs_daemon::{self, log_end, log_path, log_tail},
-        locate::{self, Owner, state_directory},
+        owner::{self, BoardPlace, OwnerInfo, OwnerKind},
         process::Watched,
     },
     cli::{
@@ -51,19 +51,18 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     }
     emacs_daemon::ensure_board(&settings.board, args.create).map_err(launch_failure)?;
     let launch = launch(settings, args.init)?;
-    let state = state_directory(&launch.board);
-    let log_from = log_end(&state);
+    let log_from = log_end(&launch.place.state);
     let mut command = Command::new(this_program()?);
-    command.arg("--board").arg(&launch.board).arg("--socket").arg(&launch.socket);
+    command.arg("--board").arg(&launch.place.file).arg("--socket").arg(&launch.socket);
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
-    let mut child = emacs_daemon::spawn_logged(&mut command, &state).map_err(launch_failure)?;
-    let owner = wait(&mut child, &launch.board, log_from)?;
+    let mut child = emacs_daemon::spawn_logged(&mut command, &launch.place.state).map_err(launch_failure)?;
+    let owner = wait(&mut child, &launch.place, log_from)?;
     Ok(running("started", &owner))
 }
 
-fn already(owner: &Owner, settings: &Settings) -> Result<Outcome, Failure> {
-    if owner.kind != "emacs" {
-        let message = format!("process {} ({}) owns the board at the moment", owner.pid, owner.kind);
+fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
+    if owner.kind != OwnerKind::Emacs {
+        let message = format!("process {} ({}) owns the board at the moment", owner.pid, owner.kind.name());
         return Err(Failure::new(Code::Conflict, "owned", message).hint("try again when it has ended"));
     }
     match status_of(owner, settings.timeout) {
@@ -76,27 +75,26 @@ fn already(owner: &Owner, settings: &Settings) -> Result<Outcome, Failure> {
     }
 }
 
-fn running(what: &str, owner: &Owner) -> Outcome {
+fn running(what: &str, owner: &OwnerInfo) -> Outcome {
     let json = json!({ "v": 1, "ok": true, "daemon": { "what": what, "pid": owner.pid, "socket": owner.socket } });
     Outcome::value(json, format!("{what}: Emacs, process {}", owner.pid))
 }
 
 /// Waits until the new Emacs answers, ends, or has had its time.
-fn wait(child: &mut Child, board: &Path, log_from: u64) -> Result<Owner, Failure> {
-    let state = state_directory(board);
+fn wait(child: &mut Child, place: &BoardPlace, log_from: u64) -> Result<OwnerInfo, Failure> {
     let began = Instant::now();
     let mut told = false;
     while began.elapsed() < Duration::from_secs(START_SECS_MAX) {
-        let owner = locate::owner(board).map_err(locate_failure)?;
-        if let Some(owner) = owner.filter(|o| o.pid == child.id() as i32 && status_of(o, ANSWER_WITHIN).is_some()) {
+        let owner = owner::read_owner(&place.file).map_err(place_failure)?;
+        if let Some(owner) = owner.filter(|o| o.pid == child.id() && status_of(o, ANSWER_WITHIN).is_some()) {
             return Ok(owner);
         }
-        let ended = Watched::open(child.id() as i32).is_none_or(|process| process.wait(LOOK_EVERY));
+        let ended = Watched::open(child.id()).is_none_or(|process| process.wait(LOOK_EVERY));
         if ended {
-            return Err(ended_early(child, &state, log_from));
+            return Err(ended_early(child, &place.state, log_from));
         }
         if !told && began.elapsed() > QUIET {
-            ui::tell(&format!("fleet: waiting for Emacs, process {}, to open {}", child.id(), board.display()));
+            ui::tell(&format!("fleet: waiting for Emacs, process {}, to open {}", child.id(), place.file.display()));
             told = true;
         }
     }
