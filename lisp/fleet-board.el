@@ -65,7 +65,12 @@
 
 (defconst fleet-board-apply-seconds 0.05
   "How long edits may go into the buffer at a stretch (R14).
-What is left follows as soon as Emacs has looked for input.")
+What is left follows after `fleet-board-breath-seconds'.")
+
+(defconst fleet-board-breath-seconds 0.01
+  "How long to let go of Emacs before the edits that are left follow.
+A timer that is always due keeps Emacs from its subprocesses and from
+emacsclient, though not from the keyboard.")
 
 (defconst fleet-board-stale-tries 3
   "How often an edit is planned anew when the text was not as expected.")
@@ -179,15 +184,16 @@ An error is kept for `fleet-status' and BODY's value is nil then."
   "Take every request that waits.
 Edits go into the buffer if no person is busy in it, or with NOW anyway."
   (unless fleet-board--busy
-    (let ((fleet-board--busy t))
+    (let ((fleet-board--busy t)
+          (more nil))
       (fleet-board--quietly
         (fleet-board--look)
         (fleet--mod-decide)
-        (when (or now (not (fleet-edit-person-busy-p)))
-          (fleet-board--apply)))
+        (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
+          (setq more (fleet-board--apply))))
       (fleet-board--quietly
         (fleet--mod-answer)
-        (fleet-board--afterwards)))))
+        (fleet-board--afterwards more)))))
 
 (defun fleet-board--look ()
   "Make sure that the engine knows the text that the person sees."
@@ -197,12 +203,15 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
   (fleet-watch-sync))
 
 (defun fleet-board--apply ()
-  "Put what was decided into the buffer, for a limited time."
+  "Put what was decided into the buffer, for a limited time.
+Return non-nil if that was too short, and going on is worth it."
   (let ((deadline (+ (float-time) fleet-board-apply-seconds))
         (tries 0)
+        (late nil)
         edit)
     (unless (fleet-watch-changed-p)
-      (while (and (< tries fleet-board-stale-tries)
+      (while (and (not late)
+                  (< tries fleet-board-stale-tries)
                   (setq edit (fleet--mod-next-edit)))
         (if (eq t (fleet-edit-apply fleet-watch--buffer
                                     (aref edit 0) (aref edit 1) (aref edit 2)))
@@ -212,8 +221,8 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
               (fleet-board--settled-p))
           (cl-incf tries)
           (fleet-watch-sync-all))
-        (when (> (float-time) deadline)
-          (setq tries fleet-board-stale-tries))))))
+        (setq late (> (float-time) deadline))))
+    late))
 
 (defun fleet-board--settled-p ()
   "After an edit of ours, note that the engine knows the buffer's text.
@@ -223,21 +232,24 @@ If a change hook of somebody else's changed more, read everything again."
         (fleet-watch-settled)
       (fleet-watch-sync-all))))
 
-(defun fleet-board--afterwards ()
-  "Plan what is still to be done: edits, a save."
+(defun fleet-board--afterwards (more)
+  "Plan what is still to be done: a save, and with MORE further edits.
+Edits that cannot be made now, because their heading is missing or a
+person is at work, wait for a command or the next second."
   (when (buffer-modified-p fleet-watch--buffer)
     (fleet-save-soon))
-  (when (> (fleet--mod-pending) 0)
+  (when more
     (fleet-board--process-soon)))
 
 (defun fleet-board--process-soon ()
   "Process what waits as soon as no command is running."
   (unless (timerp fleet-board--soon)
     (setq fleet-board--soon
-          (run-at-time 0 nil (lambda ()
-                               (setq fleet-board--soon nil)
-                               (unless (fleet-edit-person-busy-p)
-                                 (fleet-board--process)))))))
+          (run-at-time fleet-board-breath-seconds nil
+                       (lambda ()
+                         (setq fleet-board--soon nil)
+                         (unless (fleet-edit-person-busy-p fleet-watch--buffer)
+                           (fleet-board--process)))))))
 
 (defun fleet-board--rung (_process _bytes)
   "The module has requests from its socket."
@@ -249,7 +261,7 @@ If a change hook of somebody else's changed more, read everything again."
   "See unreported edits, settle those that rest, apply what waits (R11, R13)."
   (unless fleet-board--busy
     (fleet-board--process)
-    (unless (fleet-edit-person-busy-p)
+    (unless (fleet-edit-person-busy-p fleet-watch--buffer)
       (fleet-board--quietly
         (let ((trouble (fleet--mod-settle nil)))
           (when (stringp trouble)

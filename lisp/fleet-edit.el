@@ -56,10 +56,15 @@ Change hooks look at it to tell the machine's edits from the person's.")
 
 ;;;; When
 
-(defun fleet-edit-person-busy-p ()
-  "Return non-nil if machine edits must wait, because a person is at work (R14).
-That is: a command is running, or a prompt or a recursive edit is open,
-or a keyboard macro is being executed."
+(defconst fleet-edit-search-seconds 60
+  "How long an incremental search may keep edits waiting without a key.
+Then it is taken for one that was left open and forgotten.")
+
+(defun fleet-edit-person-busy-p (buffer)
+  "Return non-nil if edits of BUFFER must wait, because a person is at work (R14).
+That is: a command is running, a prompt or a recursive edit is open, a
+keyboard macro is being executed, or BUFFER is being searched: Isearch
+remembers places as numbers between its keys."
   ;; What `this-command' is, seen in Emacs 28.2 from an emacsclient request,
   ;; a timer and a process filter alike: nil while the command loop waits for
   ;; a key (also in the middle of a key sequence, after a prefix argument,
@@ -70,7 +75,17 @@ or a keyboard macro is being executed."
   (or this-command
       (> (recursion-depth) 0)
       (active-minibuffer-window)
-      executing-kbd-macro))
+      executing-kbd-macro
+      (fleet-edit--searched-p buffer)))
+
+(defun fleet-edit--searched-p (buffer)
+  "Return non-nil if a person is just searching BUFFER or its indirect buffers."
+  (and (bound-and-true-p isearch--current-buffer)
+       (buffer-live-p buffer)
+       (with-current-buffer buffer
+         (cl-some (lambda (relative) (buffer-local-value 'isearch-mode relative))
+                  (fleet-edit--family)))
+       (time-less-p (or (current-idle-time) 0) fleet-edit-search-seconds)))
 
 ;;;; What
 
@@ -97,11 +112,14 @@ the text is what it was."
           (fleet-edit-mismatch 'stale))))))
 
 (defun fleet-edit--check-heading (head headline)
-  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading."
-  (unless (and (string-prefix-p "*" headline)
-               (fleet-edit--text-at-p head headline)
-               (memq (char-before head) '(nil ?\n))
-               (memq (char-after (+ head (length headline))) '(nil ?\n)))
+  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading.
+An empty HEADLINE stands for the text before the first heading."
+  (unless (if (string-empty-p headline)
+              (= head (point-min))
+            (and (string-prefix-p "*" headline)
+                 (fleet-edit--text-at-p head headline)
+                 (memq (char-before head) '(nil ?\n))
+                 (memq (char-after (+ head (length headline))) '(nil ?\n))))
     (signal 'fleet-edit-mismatch (list head headline))))
 
 (defun fleet-edit--check-text (edit)

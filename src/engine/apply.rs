@@ -162,8 +162,10 @@ impl Engine {
         let (text, settings, ledger) = (&section.text, self.model.board.settings(), &self.model.ledger);
         match work {
             Work::Event(number, event) => {
-                let token = matches!(event.change, Change::Claimed { .. }).then(|| ledger.token(*number).to_string());
-                let extent = apply::extent(section, *number, ledger.record(event.change.task()?));
+                let record = ledger.record(event.change.task()?);
+                let latest = record.and_then(|record| record.token).filter(|token| token.number == *number);
+                let token = latest.map(|token| token.to_string());
+                let extent = apply::extent(section, *number, record);
                 Some(apply::to_heading(text, settings, *number, token.as_deref(), event, extent))
             }
             Work::Restore(task) => Some(apply::restore(text, settings, task, ledger.record(task)?)),

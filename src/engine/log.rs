@@ -28,12 +28,13 @@ pub enum Commit {
 /// The journal of a board whose only writer is this process.
 pub struct Log {
     journal: Journal,
+    stopped: Option<String>,
 }
 
 impl Log {
     /// A log on `journal`.
     pub fn new(journal: Journal) -> Self {
-        Self { journal }
+        Self { journal, stopped: None }
     }
 
     /// The number that the next event gets.
@@ -50,13 +51,16 @@ impl Log {
         let lines = lines.expect("an event serializes: it has no maps and no foreign types");
         match self.journal.append(&lines) {
             Ok(first) => Commit::Committed(first),
-            Err(error) => Commit::Unknown(chain(&error)),
+            Err(error) => {
+                // The model has seen these events: whether or not they are on disk, it cannot go on without them.
+                Commit::Unknown(self.stopped.get_or_insert_with(|| chain(&error)).clone())
+            }
         }
     }
 
     /// Why the journal takes no more events, if so.
     pub fn stopped(&self) -> Option<&str> {
-        self.journal.stopped()
+        self.stopped.as_deref()
     }
 
     /// At most `limit` records after `number`.

@@ -11,7 +11,7 @@ use crate::{
         id::Token,
         queue::{
             board::Board,
-            event::{Actor, Change, Event},
+            event::{Actor, Change, Event, Replaced},
             ledger::Ledger,
             model::Model,
         },
@@ -131,14 +131,21 @@ impl History {
                 continue;
             }
             match event(record.number, record.event)?.change {
-                Change::Saving { hash: of_save, covers, without } => saves.push((of_save == hash, covers, without)),
+                Change::Saving { hash, covers, without, replaces } => {
+                    saves.push((Replaced { hash, covers, without }, replaces));
+                }
                 Change::Opened { covers, .. } => opened.push((covers, record.number)),
                 _ => {}
             }
         }
-        let same = saves.iter().rposition(|(is_same, ..)| *is_same);
-        let save = same.or(saves.len().checked_sub(1)).map(|at| saves.swap_remove(at));
-        let (covers, without) = save.map_or((0, Vec::new()), |(_, covers, without)| (covers, without));
+        let same = saves.iter().rposition(|(saved, _)| saved.hash == hash);
+        let save = match (same, saves.pop()) {
+            (Some(at), last) => saves.into_iter().chain(last).nth(at).map(|(saved, _)| saved),
+            // The last save was announced and never made.
+            (None, Some((_, Some(replaced)))) if replaced.hash == hash => Some(replaced),
+            (None, last) => last.map(|(saved, _)| saved),
+        };
+        let (covers, without) = save.map_or((0, Vec::new()), |save| (save.covers, save.without));
         opened.push((covers, u64::MAX));
         Ok(Self { covers, without: without.into_iter().collect(), void: opened })
     }

@@ -5,6 +5,7 @@ use crate::core::{
     queue::{
         board::{Section, Spliced, Window},
         event::{Actor, Change, Field},
+        merge,
         model::{Held, Missing},
         state::State,
     },
@@ -169,9 +170,10 @@ impl Engine {
         let sets_state = edited.iter().any(|change| matches!(change, Change::Edited { field: Field::State, .. }));
         let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
         let differs = !sets_state && decided.is_some() && decided != section.keyword();
+        let is_old = record.is_some_and(|record| merge::has_old_token(section, record));
         let waits = self.queue.iter().any(|work| matches!(work, Work::Event(..)) && work.task() == Some(&task));
         changes.extend(edited);
-        if cancels || (differs && !waits) {
+        if cancels || ((differs || is_old) && !waits) {
             self.queue.push_back(Work::Restore(task));
         }
     }
@@ -194,6 +196,9 @@ impl Engine {
     }
 }
 
+/// How much of a field's value the journal keeps, in bytes.
+const VALUE_BYTES_MAX: usize = 4_096;
+
 const FIELDS: [Field; 6] =
     [Field::State, Field::Title, Field::Priority, Field::Tags, Field::Deadline, Field::Scheduled];
 
@@ -202,7 +207,7 @@ fn edited_fields(task: &str, before: Option<&Section>, section: &Section, decide
     let edited = |field, from, to| Change::Edited { task: task.into(), field, from, to };
     let Some(before) = before else {
         let is_new = section.state.is_some() && decided.is_none();
-        let headline = is_new.then(|| edited(Field::Heading, None, Some(section.headline().into())));
+        let headline = is_new.then(|| edited(Field::Heading, None, Some(short(section.headline().into()))));
         return headline.into_iter().collect();
     };
     let changed = FIELDS.into_iter().filter_map(|field| {
@@ -211,9 +216,16 @@ fn edited_fields(task: &str, before: Option<&Section>, section: &Section, decide
             return None;
         }
         let from = if field == Field::State { decided.map(Into::into).or(shown) } else { shown };
-        (from != to).then(|| edited(field, from, to))
+        (from != to).then(|| edited(field, from.map(short), to.map(short)))
     });
     changed.collect()
+}
+
+/// A value as the journal keeps it: a person may have pasted anything into a headline.
+fn short(mut value: String) -> String {
+    let end = (0..=VALUE_BYTES_MAX.min(value.len())).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
+    value.truncate(end);
+    value
 }
 
 fn value(section: &Section, field: Field) -> Option<String> {

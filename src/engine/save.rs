@@ -4,12 +4,15 @@ use super::{Engine, apply::Work, log::chain};
 use crate::{
     adapters::board_file::{self, BoardFileError},
     core::{
-        queue::event::{Actor, Change},
+        queue::event::{Actor, Change, Replaced},
         time::Now,
     },
 };
 use sha2::{Digest, Sha256};
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+};
 
 /// What a save did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +50,15 @@ impl Engine {
             self.note_saved();
             return Ok(Saved::Same);
         }
+        let without = |waiting: &BTreeSet<u64>| waiting.iter().copied().collect();
+        let replaces = Replaced { hash: self.file_hash.clone(), covers: self.saved, without: without(&self.waiting) };
         let waiting = self.queue.iter().filter_map(Work::number).collect();
-        let intent = Change::Saving { hash: hash.clone(), covers: self.last(), without: waiting };
+        let intent = Change::Saving {
+            hash: hash.clone(),
+            covers: self.last(),
+            without: without(&waiting),
+            replaces: Some(replaces),
+        };
         self.commit_inside(Actor::System, vec![intent], now.wall).map_err(SaveError::Journal)?;
         let published = board_file::publish(self.dir.board(), &text, self.encoding, &self.file)?;
         self.file = published.identity;

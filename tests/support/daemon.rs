@@ -14,6 +14,7 @@ use std::{
     fs::{self, File},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -36,8 +37,14 @@ impl<'a> Daemon<'a> {
         Self::start(sandbox, args, None)
     }
 
+    /// Starts a bare daemon that finds this checkout's Lisp and module, and evaluates `forms`.
+    pub fn with_lisp(sandbox: &'a Sandbox, forms: &[&str]) -> Self {
+        let forms = forms.iter().flat_map(|form| ["--eval".into(), (*form).into()]);
+        let args = ["-L".into(), lisp_dir().into()].into_iter().chain(forms).collect();
+        Self::start(sandbox, args, None)
+    }
+
     /// Starts a daemon with this checkout's Lisp and module that serves `board`.
-    #[allow(dead_code, reason = "the tests that serve a board come with the Lisp")]
     pub fn serving(sandbox: &'a Sandbox, board: &Path) -> Self {
         module();
         let args = [
@@ -74,14 +81,24 @@ impl<'a> Daemon<'a> {
         fs::read_to_string(log_path(self.sandbox)).unwrap_or_default()
     }
 
+    /// The client program for its server.
+    pub fn client(&self) -> Command {
+        self.sandbox.emacsclient(&self.socket())
+    }
+
     /// Evaluates `form` through emacsclient and returns the printed value.
     /// An answer is a value on standard output: emacsclient also exits with 0 when the daemon dies under it.
     #[track_caller]
     pub fn eval(&self, form: &str) -> String {
-        let output = run_within(self.sandbox.emacsclient(&self.socket()).args(["-e", form]), PATIENCE);
+        let output = run_within(self.client().args(["-e", form]), PATIENCE);
         let value = stdout_of(&output).trim_end().to_owned();
         assert!(!value.is_empty(), "the daemon died while it evaluated {form}");
         value
+    }
+
+    /// Waits until it has ended by itself, `event` is readable, or `patience` is over. True if it has ended.
+    pub fn ends_within(&self, event: Option<&OwnedFd>, patience: Duration) -> bool {
+        self.group.ends_within(event, patience)
     }
 
     /// Ends it as a power cut would.

@@ -2,7 +2,11 @@
 
 pub mod clients;
 pub mod daemon;
+pub mod desk;
+pub mod fleet;
 pub mod process;
 pub mod program;
 pub mod pty;
+pub mod random;
 pub mod sandbox;
+pub mod seat;

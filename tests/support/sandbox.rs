@@ -1,6 +1,11 @@
 //! A directory that is the whole world of the programs under test: home, temporary files, sockets, environment.
 //! No test reads or writes the person's own home, Emacs server, tmux or keys.
 
+use super::process::PATIENCE;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
 use std::{
     env,
     ffi::{OsStr, OsString},
@@ -107,9 +112,43 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// What still runs with this sandbox as its home, whoever started it and in whatever process group.
+    pub fn running(&self) -> Vec<Pid> {
+        let home = format!("HOME={}", self.path("home").display()).into_bytes();
+        let lives_here = |pid: &Pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == home)
+        };
+        let names = fs::read_dir("/proc")
+            .expect("processes")
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| Pid::from_raw(name.parse().ok()?)).filter(lives_here).collect()
+    }
+
+    /// Asserts that nothing is left running here; what was just killed gets the time to go.
+    #[track_caller]
+    pub fn assert_deserted(&self) {
+        for pid in self.running() {
+            let Ok(ended) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            let patience = Timespec::try_from(PATIENCE).expect("a minute fits a timespec");
+            let gone = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience)) != Ok(0);
+            let name = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            assert!(gone, "still running: {pid} {}", String::from_utf8_lossy(&name).replace('\0', " "));
+        }
+    }
+}
+
 impl Drop for Sandbox {
     /// With FLEET_KEEP set, the world of a failed test stays, to be looked at.
     fn drop(&mut self) {
+        if thread::panicking() {
+            // A daemon that left our process group on purpose would stay for ever.
+            for pid in self.running() {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
         if thread::panicking() && env::var_os("FLEET_KEEP").is_some() {
             self.dir.disable_cleanup(true);
             eprintln!("the sandbox is kept: {}", self.dir.path().display());

@@ -1,11 +1,14 @@
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
-    core::wire::Call,
+    core::{
+        queue::event::{Change, Event},
+        wire::Call,
+    },
 };
 use serde_json::Value;
 
-/// Fields that open the line of an event, in this order, if it has them.
-const FIRST_FIELDS: [&str; 7] = ["number", "n", "at", "event", "kind", "by", "task"];
+/// Columns of a line that are as wide as their widest entry: number, time, who, what, task.
+const COLUMNS: usize = 5;
 
 /// Show what happened on the board, oldest first
 #[derive(Debug, clap::Args)]
@@ -30,34 +33,103 @@ pub fn run(args: LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
     let LogArgs { after, task, by: agent, limit } = args;
     let reply = settings.ask(Call::Log { after, task, agent, limit })?;
     let events = reply.events.as_deref().unwrap_or_default();
-    let text: String = events.iter().map(|event| format!("{}\n", line(event))).collect();
-    Ok(Outcome::of(&reply, text))
+    Ok(Outcome::of(&reply, table(events)))
 }
 
-fn line(event: &Value) -> String {
-    let Value::Object(fields) = event else { return event.to_string() };
-    let first = FIRST_FIELDS.iter().filter_map(|name| fields.get(*name)).map(word);
-    let rest = fields.iter().filter(|(name, _)| !FIRST_FIELDS.contains(&name.as_str()));
-    first.chain(rest.map(|(name, value)| format!("{name}={}", word(value)))).collect::<Vec<_>>().join(" ")
-}
-
-/// A value as one word where it can be one, else as JSON.
-fn word(value: &Value) -> String {
-    match value {
-        Value::String(text) if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '"') => {
-            text.clone()
+/// One line per event, in columns.
+fn table(events: &[Value]) -> String {
+    let rows: Vec<([String; COLUMNS], String)> = events.iter().map(row).collect();
+    let mut widths = [0; COLUMNS];
+    for (columns, _) in &rows {
+        for (width, column) in widths.iter_mut().zip(columns) {
+            *width = column.chars().count().max(*width);
         }
-        other => other.to_string(),
     }
+    rows.iter().map(|(columns, rest)| format!("{}\n", line(columns, &widths, rest))).collect()
+}
+
+fn line(columns: &[String; COLUMNS], widths: &[usize; COLUMNS], rest: &str) -> String {
+    let [number, others @ ..] = columns;
+    let mut line = format!("{number:>width$}", width = widths[0]);
+    for (column, width) in others.iter().zip(&widths[1..]) {
+        line.push_str(&format!("  {column:width$}"));
+    }
+    line.push_str("  ");
+    line.push_str(rest);
+    // A line end in a text would make two events of one.
+    line.trim_end().replace(['\n', '\t'], " ")
+}
+
+fn row(value: &Value) -> ([String; COLUMNS], String) {
+    let number = value["number"].to_string();
+    // The board's owner may be newer than this program, and know events that it does not.
+    let Ok(event) = serde_json::from_value::<Event>(value.clone()) else {
+        return ([number, String::new(), String::new(), String::new(), String::new()], value.to_string());
+    };
+    let at = event.at.local().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let task = event.change.task().unwrap_or_default().to_owned();
+    ([number, at, event.by.to_string(), event.change.kind().into(), task], told(&event.change))
+}
+
+/// What changed, and what was said about it.
+fn told(change: &Change) -> String {
+    let moved = change.transition().map(|(from, to)| format!("{from} → {to}"));
+    let said = match change {
+        Change::Added { heading, .. } => heading.lines().next().map(str::to_owned),
+        Change::Done { result, late, .. } => joined([late.then(|| "late".into()), result.clone()]),
+        Change::Failed { attempts, reason, .. } => joined([Some(format!("attempt {attempts}")), reason.clone()]),
+        Change::Released { reason, .. } | Change::Skipped { reason, .. } | Change::Requeued { reason, .. } => {
+            reason.clone()
+        }
+        Change::Noted { text, .. } | Change::Appended { text } => Some(text.clone()),
+        Change::Edited { field, from, to, .. } => Some(format!("{field:?}: {} → {}", or_none(from), or_none(to))),
+        Change::Removed { archived, .. } => archived.then(|| "archived".into()),
+        Change::Returned { keyword, .. } => Some(keyword.clone()),
+        Change::Opened { owner, pid, .. } => Some(format!("by {owner}, process {pid}")),
+        Change::Saving { covers, .. } => Some(format!("up to event {covers}")),
+        Change::Claimed { .. } => None,
+    };
+    joined([moved, said]).unwrap_or_default()
+}
+
+fn joined(parts: [Option<String>; 2]) -> Option<String> {
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("  "))
+}
+
+fn or_none(value: &Option<String>) -> &str {
+    value.as_deref().unwrap_or("none")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn event(number: u64, by: &str, change: Value) -> Value {
+        let at = "2026-11-20T13:38:23.250+00:00";
+        json!({ "number": number, "at": at, "by": by, "via": "socket", "auth": "label", "change": change })
+    }
 
     #[test]
-    fn an_event_is_one_line_whatever_it_holds() {
-        let event = serde_json::json!({"at": "10:00", "n": 4, "text": "two\nlines", "x": {"y": [1]}});
-        assert_eq!(line(&event), r#"4 10:00 text="two\nlines" x={"y":[1]}"#);
+    fn events_stand_in_columns_with_what_was_said_at_the_end() {
+        let (task, from, to) = ("TASK-001", "PENDING", "IN_PROGRESS");
+        let claimed = json!({ "kind": "claimed", "task": task, "from": from, "to": to, "title": "t", "heading": "h" });
+        let done = json!({ "kind": "done", "task": task, "from": to, "to": "DONE", "result": "two\nlines" });
+        let appended = json!({ "kind": "appended", "text": "hello" });
+        expect_test::expect![[r#"
+             9  2026-11-20 13:38:23  timmy    claimed   TASK-001  PENDING → IN_PROGRESS
+            10  2026-11-20 13:38:23  timmy    done      TASK-001  IN_PROGRESS → DONE  two lines
+            11  2026-11-20 13:38:23  allegro  appended            hello
+        "#]]
+        .assert_eq(&table(&[event(9, "timmy", claimed), event(10, "timmy", done), event(11, "allegro", appended)]));
+    }
+
+    #[test]
+    fn an_event_of_a_later_version_is_shown_as_it_is() {
+        let unknown = event(7, "timmy", json!({ "kind": "sung", "task": "T" }));
+        let line = table(&[unknown]);
+        assert!(line.starts_with("7 ") && line.contains(r#""kind":"sung""#), "{line}");
+        assert_eq!(line.lines().count(), 1);
     }
 }

@@ -19,7 +19,7 @@ pub const MESSAGES_TITLE: &str = "Messages";
 pub enum Extent {
     /// All of it.
     Whole,
-    /// Its ID and its line in the log: what it changed was changed again since.
+    /// Its ID, its token and its line in the log: what it changed was changed again since.
     Trace,
 }
 
@@ -31,7 +31,7 @@ pub fn extent(heading: &Section, number: u64, record: Option<&Record>) -> Extent
     if record.overruled > number || (is_final && record.token.is_some()) { Extent::Trace } else { Extent::Whole }
 }
 
-/// Edits one heading so that it shows `event`, which has `number` and, if it is a claim, gave `token`.
+/// Edits one heading so that it shows `event`, which has `number` and, if it is the task's latest claim, gave `token`.
 ///
 /// `section` is the heading with what follows it. A field that no longer holds what the event found there was changed by
 /// the person since: it is left alone (R10).
@@ -48,7 +48,10 @@ pub fn to_heading(
         draft.set_property("ID", task);
     }
     if extent == Extent::Whole {
-        show(&mut draft, settings, token, event);
+        show(&mut draft, settings, event);
+    }
+    if let Some(token) = token {
+        draft.set_property("TOKEN", token);
     }
     if let Some(entry) = log_entry(number, event) {
         draft.log(&entry, &marker(number));
@@ -56,13 +59,13 @@ pub fn to_heading(
     draft.into_edits()
 }
 
-fn show(draft: &mut Draft<'_>, settings: &Settings, token: Option<&str>, event: &Event) {
+fn show(draft: &mut Draft<'_>, settings: &Settings, event: &Event) {
     let shown = draft.heading().keyword.map(|span| span.of(draft.text()).to_owned()).unwrap_or_default();
     let moved = event.change.transition().is_some_and(|(from, to)| shown == from || shown == to);
     if let Some((_, to)) = event.change.transition().filter(|_| moved) {
         draft.set_keyword(to);
     }
-    set_properties(draft, token, event, moved);
+    set_properties(draft, event, moved);
     if moved {
         set_closed(draft, settings, event);
     }
@@ -132,14 +135,11 @@ pub fn marker(number: u64) -> String {
     format!("(#{number})")
 }
 
-fn set_properties(draft: &mut Draft<'_>, token: Option<&str>, event: &Event, moved: bool) {
+fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
     match &event.change {
         Change::Claimed { .. } => {
             draft.set_property("CLAIMED_BY", &event.by.to_string());
             draft.set_property("CLAIMED_AT", &event.at.org_inactive());
-            if let Some(token) = token {
-                draft.set_property("TOKEN", token);
-            }
         }
         Change::Done { result, .. } => match result {
             Some(result) => draft.set_property("RESULT", result),

@@ -196,6 +196,9 @@ pub fn skip(
     if let Some(holder) = task.holder().filter(|holder| *holder != agent) {
         return Err(Refusal::Held { task: name.into(), holder: holder.clone() });
     }
+    if task.state == State::InProgress && task.holder().is_none() {
+        return Err(Refusal::NotHolder { task: name.into(), agent: agent.clone(), holder: None });
+    }
     if task.state.is_closed() || task.state == State::Other {
         return Err(wrong_state("skip", name, &task));
     }

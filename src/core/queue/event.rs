@@ -237,7 +237,22 @@ pub enum Change {
         /// Those before it that the text does not hold yet.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         without: Vec<u64>,
+        /// The file that it replaces; absent in records of the first version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Replaced>,
     },
+}
+
+/// The board's file before a save, by which a start knows that an announced save was never made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// SHA-256 of the file's bytes, hex.
+    pub hash: String,
+    /// The last event that it holds.
+    pub covers: u64,
+    /// Those before it that it did not show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<u64>,
 }
 
 /// The fields whose change by hand is an event of its own.

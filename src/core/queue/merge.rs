@@ -5,6 +5,7 @@
 use crate::core::{
     id::Token,
     queue::{
+        board::Section,
         event::{Change, Field},
         ledger::Record,
         model::Model,
@@ -101,7 +102,7 @@ impl<'m> Merge<'m> {
             self.found.by_hand.push(Change::Returned { task: task.into(), keyword: shown.into() });
             return;
         }
-        match judge(record, shown, section.property("TOKEN")) {
+        match judge(record, section) {
             Side::Same => {}
             Side::Journal => self.found.restore.push(task.into()),
             Side::StaleCopy => {
@@ -151,10 +152,17 @@ impl<'m> Merge<'m> {
     }
 }
 
-/// Who is right about a task that shows the keyword `shown` and the property TOKEN `token`.
-fn judge(record: &Record, shown: &str, token: Option<&str>) -> Side {
-    let token: Option<Token> = token.and_then(|token| token.parse().ok());
-    let is_old = record.token.is_some_and(|latest| token.is_some_and(|token| token.is_before(latest)));
+/// Whether a heading carries the TOKEN of an earlier claim than the journal's last: part of it is an old copy.
+pub fn has_old_token(heading: &Section, record: &Record) -> bool {
+    let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
+    token.zip(record.token).is_some_and(|(token, latest)| token.is_before(latest))
+}
+
+/// Who is right about a task.
+fn judge(record: &Record, heading: &Section) -> Side {
+    let shown = heading.keyword().unwrap_or_default();
+    let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
+    let is_old = has_old_token(heading, record);
     if shown == record.keyword {
         return if is_old { Side::Journal } else { Side::Same };
     }
