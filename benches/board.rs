@@ -163,7 +163,7 @@ fn measure(place: &Path, tasks: usize) -> Figures {
         daemon.eval(&format!("(load {code:?} nil t)"));
     }
     reference.eval(&format!("(plain-open {plain:?})"));
-    let owner = fleet::adapters::locate::owner(&served).expect("an owner file").expect("an owner");
+    let owner = fleet::adapters::owner::read_owner(&served).expect("an owner file").expect("an owner");
     let socket = owner.socket.expect("an owner that listens");
     let client = SocketClient::connect(&socket, PATIENCE).expect("a connection");
     let process =

@@ -285,7 +285,7 @@ const FAKE_EMACS: &str = r#"
 printf '%s\n' "$@" > "$HOME/argv"
 echo "board $DISPATCH_FILE"
 boot=$(cat /proc/sys/kernel/random/boot_id)
-printf '{"pid":%s,"boot_id":"%s","socket":"%s","kind":"emacs"}' $$ "$boot" "$HOME/owner.socket" > "$HOME/owner.new"
+printf '{"v":1,"pid":%s,"boot_id":"%s","socket":"%s","kind":"emacs"}' $$ "$boot" "$HOME/owner.socket" > "$HOME/owner.new"
 mv "$HOME/owner.new" "$HOME/.fleet/board.org/owner"
 exec sleep 300"#;
 

@@ -1,5 +1,6 @@
 //! Starts an Emacs that holds a board: which program, with which arguments, logging where.
 
+use super::owner::BoardPlace;
 use std::{
     convert::Infallible,
     fs::{DirBuilder, File, OpenOptions},
@@ -62,8 +63,8 @@ pub struct Launch {
     pub lisp: PathBuf,
     /// The server socket of the new Emacs, absolute.
     pub socket: PathBuf,
-    /// The board, its real path.
-    pub board: PathBuf,
+    /// The board and its state directory.
+    pub place: BoardPlace,
     /// Whether to load the person's init file.
     pub init: bool,
 }
@@ -86,7 +87,7 @@ impl Launch {
         let mut command = Command::new(&self.program);
         command.arg(daemon).args((!self.init).then_some("-Q"));
         command.arg("-L").arg(&self.lisp).args(["--eval", START_FORM]);
-        command.env("DISPATCH_FILE", &self.board).env("EMACS_SOCKET", &self.socket);
+        command.env("DISPATCH_FILE", &self.place.file).env("EMACS_SOCKET", &self.socket);
         command
     }
 }

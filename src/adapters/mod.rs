@@ -5,8 +5,6 @@ pub mod clock;
 pub mod emacs_daemon;
 pub mod emacsclient;
 pub mod journal;
-pub mod locate;
 pub mod owner;
 pub mod process;
-pub mod request_id;
 pub mod socket;

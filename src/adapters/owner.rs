@@ -4,6 +4,7 @@
 //! all symbolic links. The lock file there is never unlinked: who deletes a lock file while another waits for it makes
 //! two owners. This module knows places and processes, nothing of what is stored.
 
+use super::{clock, process::Watched};
 use rustix::{
     fs::{FlockOperation, OFlags, flock, fstatfs},
     process::geteuid,
@@ -14,6 +15,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The directory beside a board that holds the state of all boards of that directory.
@@ -151,6 +153,16 @@ pub enum OwnerKind {
     Offline,
 }
 
+impl OwnerKind {
+    /// The word in the owner file.
+    pub fn name(self) -> &'static str {
+        match self {
+            OwnerKind::Emacs => "emacs",
+            OwnerKind::Offline => "offline",
+        }
+    }
+}
+
 /// What the owner of a board tells about itself in the file `owner`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerInfo {
@@ -168,6 +180,22 @@ pub struct OwnerInfo {
     pub socket: Option<PathBuf>,
     /// What it is.
     pub kind: OwnerKind,
+}
+
+impl OwnerInfo {
+    /// The owner's process if it still runs.
+    ///
+    /// A process id may have been given to another process since; the board's lock decides, this only says whom to ask.
+    pub fn process(&self) -> Option<Watched> {
+        let this_boot = self.boot_id == clock::boot_id();
+        if this_boot { Watched::open(self.pid) } else { None }
+    }
+
+    /// How long it has held the board at the time `now`, in ms since 1970, if it said since when.
+    pub fn held_for(&self, now: i64) -> Option<Duration> {
+        let since = self.start_time?;
+        u64::try_from(now - since).ok().map(Duration::from_millis)
+    }
 }
 
 /// The state directory of a board, locked by this process until this value is dropped.
@@ -404,6 +432,24 @@ mod tests {
         drop(owned);
         assert_eq!(read_owner(&path).expect("the note is gone"), None);
         assert!(lock.exists(), "the lock file is never unlinked");
+    }
+
+    #[test]
+    fn an_owner_file_that_cannot_be_understood_is_an_error() {
+        let (_dir, path) = board();
+        let owned = OwnedDir::open(&path, NetworkFs::Refuse).expect("nobody else owns it");
+        fs::write(owned.state_dir().join(OWNER_NAME), "{").expect("it can be written");
+        assert!(matches!(read_owner(&path), Err(OwnerError::Malformed { .. })));
+    }
+
+    #[test]
+    fn an_owner_of_another_boot_does_not_live_and_one_without_start_time_holds_for_nobody_knows_how_long() {
+        let mine = OwnerInfo { boot_id: clock::boot_id(), start_time: Some(1_000), ..info() };
+        assert!(mine.process().is_some());
+        assert!(info().process().is_none());
+        assert_eq!(mine.held_for(3_500), Some(Duration::from_millis(2_500)));
+        assert_eq!(mine.held_for(999), None, "the wall clock was set back");
+        assert_eq!(info().held_for(3_500), None);
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn collect(child: &mut Child, deadline: Instant, stdout_max: u64) -> io::Result<
     let left = || deadline.saturating_duration_since(Instant::now());
     let Ok(stdout) = stdout.recv_timeout(left()) else { return Ok(None) };
     let Ok(stderr) = stderr.recv_timeout(left()) else { return Ok(None) };
-    let ended = Watched::open(child.id() as i32).is_none_or(|process| process.wait(left()));
+    let ended = Watched::open(child.id()).is_none_or(|process| process.wait(left()));
     if !ended {
         return Ok(None);
     }
@@ -111,8 +111,8 @@ pub struct Watched {
 
 impl Watched {
     /// The running process `pid`; `None` if there is none, or if it has ended and only waits to be reaped.
-    pub fn open(pid: i32) -> Option<Self> {
-        let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 0)?;
+    pub fn open(pid: u32) -> Option<Self> {
+        let pid = Pid::from_raw(pid.try_into().ok()?)?;
         let watched = Self { process: pidfd_open(pid, PidfdFlags::empty()).ok()? };
         if watched.wait(Duration::ZERO) { None } else { Some(watched) }
     }
@@ -167,11 +167,11 @@ mod tests {
     #[test]
     fn an_ended_process_that_nobody_reaped_does_not_run() {
         let mut child = Command::new("sleep").arg("100").spawn().expect("starts");
-        let watched = Watched::open(child.id() as i32).expect("runs");
+        let watched = Watched::open(child.id()).expect("runs");
         assert!(!watched.wait(Duration::ZERO));
         watched.terminate().expect("ours");
         assert!(watched.wait(Duration::from_secs(10)));
-        assert!(Watched::open(child.id() as i32).is_none());
+        assert!(Watched::open(child.id()).is_none());
         child.wait().expect("reaped");
     }
 }

@@ -6,7 +6,7 @@ use super::{
     reach::{self, Via},
 };
 use crate::{
-    adapters::request_id,
+    adapters::clock,
     core::{
         code::Code,
         id::{AgentName, RequestId},
@@ -85,19 +85,13 @@ impl Settings {
         };
         let home_socket = || env("HOME").map(|home| PathBuf::from(home).join(EMACS_SOCKET_DEFAULT));
         let socket = options.socket.or_else(|| env("EMACS_SOCKET").map(PathBuf::from)).or_else(home_socket);
-        let request_id = match options.request_id {
-            Some(id) => id,
-            None => request_id::fresh().map_err(|e| {
-                Failure::new(Code::General, "no-random", format!("the kernel gives no random number: {e}"))
-            })?,
-        };
         Ok(Self {
             agent,
             board: options
                 .board
                 .or_else(|| env("DISPATCH_FILE").map(PathBuf::from))
                 .unwrap_or_else(|| BOARD_DEFAULT.into()),
-            request_id,
+            request_id: options.request_id.unwrap_or_else(clock::fresh_request_id),
             timeout: Duration::from_secs(options.timeout),
             offline: options.offline,
             via: options.via,

@@ -6,14 +6,14 @@ use super::options::Settings;
 use crate::{
     adapters::{
         emacsclient::{self, EmacsError},
-        locate::{self, Owner},
+        owner::{self, OwnerInfo},
         socket::{ClientError, SocketClient},
     },
     core::{
         code::Code,
         wire::{Failure, Reply, Request},
     },
-    engine::offline,
+    engine::{log::chain, offline},
 };
 use std::{
     path::Path,
@@ -82,7 +82,7 @@ pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
 }
 
 /// Asks `owner` over its own socket, once, within `timeout`.
-pub fn ask_owner(owner: &Owner, request: &Request, timeout: Duration) -> Option<Reply> {
+pub fn ask_owner(owner: &OwnerInfo, request: &Request, timeout: Duration) -> Option<Reply> {
     by_socket(owner, request, Instant::now() + timeout).ok()
 }
 
@@ -165,8 +165,8 @@ impl Trail<'_> {
 
 fn find_and_ask(settings: &Settings, request: &Request, deadline: Instant) -> Result<Reply, Miss> {
     // Looked up anew for each attempt: a restarted daemon has another socket.
-    match locate::owner(&settings.board) {
-        Err(e) => Err(Miss::Absent(e.to_string())),
+    match owner::read_owner(&settings.board) {
+        Err(e) => Err(Miss::Absent(chain(&e))),
         Ok(None) => Err(Miss::Absent("no Emacs has opened it".into())),
         Ok(Some(owner)) if owner.process().is_none() => {
             Err(Miss::Absent(format!("its last owner, process {}, has ended", owner.pid)))
@@ -175,9 +175,9 @@ fn find_and_ask(settings: &Settings, request: &Request, deadline: Instant) -> Re
     }
 }
 
-fn by_socket(owner: &Owner, request: &Request, deadline: Instant) -> Result<Reply, Miss> {
+fn by_socket(owner: &OwnerInfo, request: &Request, deadline: Instant) -> Result<Reply, Miss> {
     let Some(path) = &owner.socket else {
-        return Err(Miss::Absent(format!("its owner, process {} ({}), has no socket", owner.pid, owner.kind)));
+        return Err(Miss::Absent(format!("its owner, process {} ({}), has no socket", owner.pid, owner.kind.name())));
     };
     let json = serde_json::to_vec(request).expect("a request holds only text and numbers");
     let answer = SocketClient::connect(path, left(deadline)).and_then(|mut client| client.ask(&json, left(deadline)));

@@ -1,9 +1,6 @@
 //! The real program in a sandbox: its own home, board, PATH and environment.
 
-use fleet::adapters::{
-    locate::{real_path, state_directory},
-    socket::read_frame,
-};
+use fleet::adapters::{clock, owner::locate, socket::read_frame};
 use fleet::core::wire::Request;
 use std::{
     fs,
@@ -50,7 +47,7 @@ impl Sandbox {
 
     /// Where the owner of the board keeps its files.
     pub fn state(&self) -> PathBuf {
-        let state = state_directory(&real_path(&self.board()).expect("the board exists"));
+        let state = locate(&self.board()).expect("the board exists").state;
         fs::create_dir_all(&state).expect("made");
         state
     }
@@ -84,8 +81,9 @@ impl Sandbox {
 
     /// Says that process `pid` owns the board and answers on `socket`.
     pub fn own_as(&self, pid: u32, socket: Option<&Path>) {
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("linux");
-        let owner = serde_json::json!({ "pid": pid, "boot_id": boot_id.trim(), "socket": socket, "kind": "emacs" });
+        let owner = serde_json::json!({
+            "v": 1, "pid": pid, "boot_id": clock::boot_id(), "socket": socket, "kind": "emacs",
+        });
         fs::write(self.state().join("owner"), owner.to_string()).expect("written");
     }
 

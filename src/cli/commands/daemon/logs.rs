@@ -1,8 +1,8 @@
-use super::locate_failure;
+use super::place_failure;
 use crate::{
     adapters::{
         emacs_daemon::{log_path, log_tail},
-        locate::{real_path, state_directory},
+        owner::locate,
     },
     cli::{options::Settings, ui::Outcome},
     core::{code::Code, wire::Failure},
@@ -20,7 +20,7 @@ pub struct LogsArgs {
 
 /// Prints the end of the log.
 pub fn run(args: LogsArgs, settings: &Settings) -> Result<Outcome, Failure> {
-    let state = state_directory(&real_path(&settings.board).map_err(locate_failure)?);
+    let state = locate(&settings.board).map_err(place_failure)?.state;
     let text = log_tail(&state, 0, args.lines).map_err(|e| {
         let message = format!("cannot read {}: {e}", log_path(&state).display());
         Failure::new(Code::NotFound, "no-log", message).hint("`fleet daemon start` writes it")

@@ -8,16 +8,17 @@ mod stop;
 
 use crate::{
     adapters::{
+        clock,
         emacs_daemon::{self, Launch, LaunchError},
-        locate::{self, LocateError, Owner},
+        owner::{self, OwnerError, OwnerInfo},
         process::Watched,
-        request_id,
     },
     cli::{fail::Refused, options::Settings, reach, ui::Outcome},
     core::{
         code::Code,
         wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
+    engine::{OpenError, log::chain, offline::open_failure},
 };
 use std::{
     env,
@@ -55,18 +56,18 @@ pub fn run(args: DaemonArgs, settings: &Settings) -> Result<Outcome, Refused> {
 }
 
 /// The living owner of `board` and its process.
-fn living_owner(board: &Path) -> Result<Option<(Owner, Watched)>, Failure> {
-    let owner = match locate::owner(board) {
+fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
+    let owner = match owner::read_owner(board) {
         // Where there is no such directory there is no owner in it.
-        Err(LocateError::Board { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
-        other => other.map_err(locate_failure)?,
+        Err(OwnerError::MissingDirectory(_)) => None,
+        other => other.map_err(place_failure)?,
     };
     Ok(owner.and_then(|owner| owner.process().map(|process| (owner, process))))
 }
 
 /// What `owner` says about itself, if it answers within `timeout`.
-fn status_of(owner: &Owner, timeout: Duration) -> Option<Reply> {
-    let request = Request { v: WIRE_VERSION, id: request_id::fresh().ok()?, agent: None, call: Call::Status };
+fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
+    let request = Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, call: Call::Status };
     reach::ask_owner(owner, &request, timeout)
 }
 
@@ -74,9 +75,9 @@ fn status_of(owner: &Owner, timeout: Duration) -> Option<Reply> {
 fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let lisp = emacs_daemon::lisp_directory(set("FLEET_LISP"), &this_program()?).map_err(launch_failure)?;
-    let board = locate::real_path(&settings.board).map_err(locate_failure)?;
+    let place = owner::locate(&settings.board).map_err(place_failure)?;
     let program = set("FLEET_EMACS").unwrap_or_else(|| "emacs".into());
-    Ok(Launch { program, lisp, socket: settings.emacs_socket()?.clone(), board, init })
+    Ok(Launch { program, lisp, socket: settings.emacs_socket()?.clone(), place, init })
 }
 
 /// The path of this program's file.
@@ -85,8 +86,13 @@ fn this_program() -> Result<PathBuf, Failure> {
         .map_err(|e| Failure::new(Code::General, "no-program", format!("cannot find this program's file: {e}")))
 }
 
-fn locate_failure(error: LocateError) -> Failure {
-    Failure::new(Code::Config, "no-owner-file", error.to_string())
+fn place_failure(error: OwnerError) -> Failure {
+    match error {
+        OwnerError::Malformed { .. } | OwnerError::Io { .. } => {
+            Failure::new(Code::Config, "no-owner-file", chain(&error))
+        }
+        other => open_failure(&OpenError::Owner(other)),
+    }
 }
 
 fn launch_failure(error: LaunchError) -> Failure {

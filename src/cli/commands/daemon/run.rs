@@ -23,6 +23,6 @@ pub struct RunArgs {
 /// Replaces this process by Emacs.
 pub fn run(args: RunArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let launch = launch(settings, args.init)?;
-    emacs_daemon::ensure_board(&launch.board, false).map_err(launch_failure)?;
+    emacs_daemon::ensure_board(&launch.place.file, false).map_err(launch_failure)?;
     match launch.exec(args.detach).map_err(launch_failure)? {}
 }

@@ -1,9 +1,9 @@
-use super::{launch, launch_failure, living_owner, locate_failure, status_of, this_program};
+use super::{launch, launch_failure, living_owner, place_failure, status_of, this_program};
 use crate::{
     adapters::{
         emacs_daemon::{self, Launch, log_end, log_path, log_tail},
         emacsclient,
-        locate::{self, Owner, state_directory},
+        owner::{self, OwnerInfo, OwnerKind},
         process::Watched,
     },
     cli::{
@@ -52,19 +52,18 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     }
     emacs_daemon::ensure_board(&settings.board, args.create).map_err(launch_failure)?;
     let launch = launch(settings, args.init)?;
-    let state = state_directory(&launch.board);
-    let log_from = log_end(&state);
+    let log_from = log_end(&launch.place.state);
     let mut command = Command::new(this_program()?);
-    command.arg("--board").arg(&launch.board).arg("--socket").arg(&launch.socket);
+    command.arg("--board").arg(&launch.place.file).arg("--socket").arg(&launch.socket);
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
-    let mut child = emacs_daemon::spawn_logged(&mut command, &state).map_err(launch_failure)?;
+    let mut child = emacs_daemon::spawn_logged(&mut command, &launch.place.state).map_err(launch_failure)?;
     let owner = wait(&mut child, &launch, log_from)?;
     Ok(running("started", &owner))
 }
 
-fn already(owner: &Owner, settings: &Settings) -> Result<Outcome, Failure> {
-    if owner.kind != "emacs" {
-        let message = format!("process {} ({}) owns the board at the moment", owner.pid, owner.kind);
+fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
+    if owner.kind != OwnerKind::Emacs {
+        let message = format!("process {} ({}) owns the board at the moment", owner.pid, owner.kind.name());
         return Err(Failure::new(Code::Conflict, "owned", message).hint("try again when it has ended"));
     }
     match status_of(owner, settings.timeout) {
@@ -77,30 +76,29 @@ fn already(owner: &Owner, settings: &Settings) -> Result<Outcome, Failure> {
     }
 }
 
-fn running(what: &str, owner: &Owner) -> Outcome {
+fn running(what: &str, owner: &OwnerInfo) -> Outcome {
     let json = json!({ "v": 1, "ok": true, "daemon": { "what": what, "pid": owner.pid, "socket": owner.socket } });
     Outcome::value(json, format!("{what}: Emacs, process {}", owner.pid))
 }
 
 /// Waits until the new Emacs answers, ends, or has had its time.
-fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Owner, Failure> {
-    let board = &launch.board;
-    let state = state_directory(board);
+fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<OwnerInfo, Failure> {
+    let place = &launch.place;
     let began = Instant::now();
     let mut told = false;
     while began.elapsed() < Duration::from_secs(START_SECS_MAX) {
-        let owner = locate::owner(board).map_err(locate_failure)?;
-        let serves = |owner: &Owner| owner.pid == child.id() as i32 && status_of(owner, ANSWER_WITHIN).is_some();
+        let owner = owner::read_owner(&place.file).map_err(place_failure)?;
+        let serves = |owner: &OwnerInfo| owner.pid == child.id() && status_of(owner, ANSWER_WITHIN).is_some();
         // Emacs opens its own socket after the board's; `fleet eval` and `fleet daemon stop` need it.
         if let Some(owner) = owner.filter(serves).filter(|_| emacsclient::listens(&launch.socket)) {
             return Ok(owner);
         }
-        let ended = Watched::open(child.id() as i32).is_none_or(|process| process.wait(LOOK_EVERY));
+        let ended = Watched::open(child.id()).is_none_or(|process| process.wait(LOOK_EVERY));
         if ended {
-            return Err(ended_early(child, &state, log_from));
+            return Err(ended_early(child, &place.state, log_from));
         }
         if !told && began.elapsed() > QUIET {
-            ui::tell(&format!("fleet: waiting for Emacs, process {}, to open {}", child.id(), board.display()));
+            ui::tell(&format!("fleet: waiting for Emacs, process {}, to open {}", child.id(), place.file.display()));
             told = true;
         }
     }

@@ -1,5 +1,6 @@
 use super::{living_owner, rough, status_of};
 use crate::{
+    adapters::clock,
     cli::{options::Settings, ui::Outcome},
     core::{
         code::Code,
@@ -24,7 +25,7 @@ pub fn run(_: StatusArgs, settings: &Settings) -> Result<Outcome, Failure> {
         );
     };
     let reply = status_of(&owner, settings.timeout);
-    let up = owner.since.and_then(|since| since.elapsed().ok());
+    let up = owner.held_for(clock::now().wall.unix_ms());
     let json = json!({
         "v": 1,
         "ok": reply.is_some(),
@@ -41,7 +42,7 @@ pub fn run(_: StatusArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let text = format!(
         "process  {} ({}), holds the board for {up}\nsocket   {socket}\nanswers  {}\n",
         owner.pid,
-        owner.kind,
+        owner.kind.name(),
         answer(reply.as_ref())
     );
     let code = if reply.is_some() { Code::Ok } else { Code::Unreachable };

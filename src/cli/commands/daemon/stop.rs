@@ -3,7 +3,7 @@ use crate::{
     adapters::{
         emacs_daemon::STOP_FORM,
         emacsclient::{self, EmacsError},
-        locate::Owner,
+        owner::{OwnerInfo, OwnerKind},
         process::Watched,
     },
     cli::{
@@ -32,8 +32,8 @@ pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let Some((owner, process)) = living_owner(&settings.board)? else {
         return Ok(stopped("not running", None));
     };
-    if owner.kind != "emacs" {
-        let message = format!("process {} ({}) owns the board, not an Emacs", owner.pid, owner.kind);
+    if owner.kind != OwnerKind::Emacs {
+        let message = format!("process {} ({}) owns the board, not an Emacs", owner.pid, owner.kind.name());
         return Err(Failure::new(Code::Conflict, "owned", message).hint("it ends by itself"));
     }
     let asked = ask_to_end(&owner, settings)?;
@@ -45,7 +45,7 @@ pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
 }
 
 /// Whether Emacs heard the order; a refusal that Lisp gave is passed on.
-fn ask_to_end(owner: &Owner, settings: &Settings) -> Result<bool, Failure> {
+fn ask_to_end(owner: &OwnerInfo, settings: &Settings) -> Result<bool, Failure> {
     let socket = settings.emacs_socket()?;
     match emacsclient::eval(socket, "(emacs-pid)", settings.timeout) {
         Ok(pid) if pid == owner.pid.to_string() => {}
@@ -66,7 +66,7 @@ fn ask_to_end(owner: &Owner, settings: &Settings) -> Result<bool, Failure> {
     }
 }
 
-fn terminate(owner: &Owner, process: &Watched) -> Result<(), Failure> {
+fn terminate(owner: &OwnerInfo, process: &Watched) -> Result<(), Failure> {
     ui::tell(&format!("fleet: Emacs, process {}, does not end by itself; sending SIGTERM", owner.pid));
     let failed = |message| Failure::new(Code::General, "not-stopped", message);
     process.terminate().map_err(|e| failed(format!("cannot signal process {}: {e}", owner.pid)))?;
@@ -77,7 +77,7 @@ fn terminate(owner: &Owner, process: &Watched) -> Result<(), Failure> {
     Err(failed(message).hint("it may be busy: look at its display and at `fleet daemon logs`, then try again"))
 }
 
-fn stopped(what: &str, owner: Option<&Owner>) -> Outcome {
+fn stopped(what: &str, owner: Option<&OwnerInfo>) -> Outcome {
     let pid = owner.map(|owner| owner.pid);
     let json = json!({ "v": 1, "ok": true, "daemon": { "what": what, "pid": pid } });
     Outcome::value(json, pid.map_or_else(|| what.to_string(), |pid| format!("{what}: Emacs, process {pid}")))
