@@ -84,7 +84,9 @@ impl<'m> Merge<'m> {
         if record.gone.is_some() {
             return;
         }
-        match self.unnamed.get_mut(record.title.as_str()).filter(|_| !record.title.is_empty()).map(Vec::as_mut_slice) {
+        // Only of what the file once had can there be an old copy; another heading may have the same title by chance.
+        let copies = self.unnamed.get_mut(record.title.as_str());
+        match copies.filter(|_| record.base.in_file && !record.title.is_empty()).map(Vec::as_mut_slice) {
             Some(&mut [at]) => {
                 self.unnamed.remove(record.title.as_str());
                 self.found.stamped.push((self.model.board.sections()[at].uid, task.into()));
