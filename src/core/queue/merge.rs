@@ -132,15 +132,15 @@ impl<'m> Merge<'m> {
     }
 
     fn absent(&mut self, task: &'m str, record: &'m Record) {
-        if record.base.in_file {
-            let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
-            if !archived {
-                self.surprises.push(task);
-            }
-            self.found.by_hand.push(Change::Removed { task: task.into(), archived });
-        } else if record.heading.is_some() {
-            self.found.recover.push(task.into());
+        if !record.base.in_file && record.heading.is_some() {
+            return self.found.recover.push(task.into());
         }
+        let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
+        // A heading that no file ever had went with the text that it was typed into.
+        if record.base.in_file && !archived {
+            self.surprises.push(task);
+        }
+        self.found.by_hand.push(Change::Removed { task: task.into(), archived });
     }
 
     fn finish(mut self, known: usize) -> Merged {

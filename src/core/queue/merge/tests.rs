@@ -144,8 +144,8 @@ fn r12_r17_r19_what_becomes_of_a_task_whose_heading_is_not_there() {
         cases.iter().map(|(what, story, board)| format!("{what}: {}\n", verdict(story, board))).collect();
     expect![[r#"
         never saved: recover
-        never saved and skipped: nothing
-        never saved, and a heading with the same title: nothing
+        never saved and skipped: person: removed
+        never saved, and a heading with the same title: person: removed
         saved and gone: person: removed
         closed, saved and gone: person: removed
         known to be gone: nothing
