@@ -168,9 +168,9 @@ fn an_added_task_is_what_it_was_asked_to_be() {
         :END:
         Line
 
-        ​* starred
+        |* starred
     "#]]
-    .assert_eq(&desk.buffer);
+    .assert_eq(&desk.buffer.replace('\u{200b}', "|"));
     assert_eq!(reason(&desk.ask("timmy", call)), "duplicate-id");
 }
 

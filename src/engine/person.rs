@@ -199,9 +199,9 @@ impl Engine {
         let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
         let differs = !sets_state && decided.is_some() && decided != section.keyword();
         let is_old = record.is_some_and(|record| section.id().is_none() || merge::has_old_token(section, record));
-        let waits = self.queue.iter().any(|work| matches!(work, Work::Event(..)) && work.task() == Some(&task));
         changes.extend(edited);
-        if cancels || ((differs || is_old) && !waits) {
+        if cancels || differs || is_old {
+            // Behind the events that wait: it makes the heading show where they end.
             self.queue.push_back(Work::Restore(task));
         }
     }

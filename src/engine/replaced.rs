@@ -50,7 +50,11 @@ impl Engine {
         self.find_unstamped(&waiting);
         let mut merged = merge::merge(&self.model);
         let added: HashSet<&str> = waiting.iter().filter_map(|(_, event)| added(event)).collect();
+        // What was added and never saved is added again.
         merged.recover.retain(|task| !added.contains(task.as_str()));
+        merged
+            .by_hand
+            .retain(|change| !matches!(change, Change::Removed { task, .. } if added.contains(task.as_str())));
         // A heading comes back before the events that happened to it.
         self.queue = merged.recover.drain(..).map(Work::Recover).collect();
         // Between them there may have been edits by hand that are void now: in the end the text must show where it ended.

@@ -84,7 +84,9 @@ impl<'m> Merge<'m> {
         if record.gone.is_some() {
             return;
         }
-        match self.unnamed.get_mut(record.title.as_str()).filter(|_| !record.title.is_empty()).map(Vec::as_mut_slice) {
+        // Only of what the file once had can there be an old copy; another heading may have the same title by chance.
+        let copies = self.unnamed.get_mut(record.title.as_str());
+        match copies.filter(|_| record.base.in_file && !record.title.is_empty()).map(Vec::as_mut_slice) {
             Some(&mut [at]) => {
                 self.unnamed.remove(record.title.as_str());
                 self.found.stamped.push((self.model.board.sections()[at].uid, task.into()));
@@ -130,15 +132,15 @@ impl<'m> Merge<'m> {
     }
 
     fn absent(&mut self, task: &'m str, record: &'m Record) {
-        if record.base.in_file {
-            let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
-            if !archived {
-                self.surprises.push(task);
-            }
-            self.found.by_hand.push(Change::Removed { task: task.into(), archived });
-        } else if record.heading.is_some() {
-            self.found.recover.push(task.into());
+        if !record.base.in_file && record.heading.is_some() {
+            return self.found.recover.push(task.into());
         }
+        let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
+        // A heading that no file ever had went with the text that it was typed into.
+        if record.base.in_file && !archived {
+            self.surprises.push(task);
+        }
+        self.found.by_hand.push(Change::Removed { task: task.into(), archived });
     }
 
     fn finish(mut self, known: usize) -> Merged {

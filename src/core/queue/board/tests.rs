@@ -201,8 +201,7 @@ fn uids_follow_ids_then_names_then_places() {
         let mut board = board(from);
         let before = uids(&board);
         report(&mut board, to, 0, 0);
-        let places = uids(&board).into_iter().map(|uid| before.iter().position(|old| *old == uid)).collect::<Vec<_>>();
-        places
+        uids(&board).into_iter().map(|uid| before.iter().position(|old| *old == uid)).collect::<Vec<_>>()
     };
     let (a, b) = (id("a"), id("b"));
     assert_eq!(after(&format!("{a}{b}"), &format!("{b}{a}")), [Some(1), Some(0)], "transposed");
