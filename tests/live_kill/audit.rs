@@ -180,13 +180,7 @@ fn fold(tasks: &mut BTreeMap<String, Expected>, event: &Value) {
 impl Expected {
     #[track_caller]
     fn assert_shown(&self, task: &str, board: &str) {
-<<<<<<< HEAD
         let heading = heading_of(board, task).unwrap_or_else(|| panic!("no heading of {task} on\n{board}"));
-=======
-        let headings = board.matches(&format!("\n:ID:       {task}\n")).count();
-        assert_eq!(headings, 1, "headings of {task} on\n{board}");
-        let heading = heading_of(board, task).expect("the heading was just counted");
->>>>>>> main
         assert!(
             heading.starts_with(&format!("* {} ", self.keyword)),
             "{task} is {} in the journal:\n{heading}",
