@@ -25,6 +25,8 @@ use support::{daemon::Daemon, process::PATIENCE, sandbox::Sandbox};
 
 const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
 const ROUNDS: usize = 15;
+/// How many tasks are drawn from one board: one per round and way that leads to it.
+const DRAWN_MAX: usize = 4 * ROUNDS;
 /// Agents that the tasks are assigned to in equal parts.
 const AGENTS: usize = 10;
 /// The type that statfs(2) gives for a tmpfs, where a sync costs nothing.
@@ -101,7 +103,7 @@ fn main() {
 
 fn sizes() -> Vec<usize> {
     let Some(given) = env::var("FLEET_BENCH_TASKS").ok() else { return SIZES.to_vec() };
-    let least = 4 * ROUNDS + 1;
+    let least = DRAWN_MAX + 1;
     let size = |word: &str| word.trim().parse().ok().filter(|&tasks| tasks >= least);
     given
         .split(',')
@@ -177,7 +179,7 @@ fn measure(place: &Path, tasks: usize) -> Figures {
         (Way::Emacsclient, &mut emacsclient),
         (Way::Plain, &mut org),
     ];
-    let (samples, saves) = rounds(contenders, &mut disk, &fleet);
+    let (samples, saves) = rounds(contenders, &mut disk, &fleet, tasks / DRAWN_MAX);
     Figures { tasks, bytes: text.len(), record, samples, saves, seconds: began.elapsed().as_secs() }
 }
 
@@ -191,13 +193,19 @@ fn record_bytes(alone: &mut Alone, tasks: usize) -> usize {
 }
 
 /// Does every act once in every way, round after round, each right after a sync of the bare disk to compare it with.
-fn rounds(contenders: [(Way, &mut dyn Contender); 6], disk: &mut Disk, fleet: &Daemon<'_>) -> (Samples, Vec<Duration>) {
+fn rounds(
+    contenders: [(Way, &mut dyn Contender); 6],
+    disk: &mut Disk,
+    fleet: &Daemon<'_>,
+    stride: usize,
+) -> (Samples, Vec<Duration>) {
     let (mut samples, mut saves, mut drawn) = (Samples::new(), Vec::new(), BTreeMap::new());
     let mut contenders = contenders;
     for _ in 0..ROUNDS {
         for (way, contender) in &mut contenders {
             let next = drawn.entry(owner_of(*way)).or_insert(0);
-            let task = task(*next);
+            // Spread over the whole board: what is near its head may be cheaper.
+            let task = task(*next * stride);
             *next += 1;
             for act in Act::ALL {
                 let sync = disk.write();

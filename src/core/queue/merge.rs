@@ -102,7 +102,8 @@ impl<'m> Merge<'m> {
             self.found.by_hand.push(Change::Returned { task: task.into(), keyword: shown.into() });
             return;
         }
-        match judge(record, section) {
+        let can_show = self.model.board.settings().keywords.kind(&record.keyword).is_some();
+        match judge(record, section, can_show) {
             Side::Same => {}
             Side::Journal => self.found.restore.push(task.into()),
             Side::StaleCopy => {
@@ -158,13 +159,16 @@ pub fn has_old_token(heading: &Section, record: &Record) -> bool {
     token.zip(record.token).is_some_and(|(token, latest)| token.is_before(latest))
 }
 
-/// Who is right about a task.
-fn judge(record: &Record, heading: &Section) -> Side {
+/// Who is right about a task; the board `can_show` the journal's state only if it still has that keyword.
+fn judge(record: &Record, heading: &Section, can_show: bool) -> Side {
     let shown = heading.keyword().unwrap_or_default();
     let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
     let is_old = has_old_token(heading, record);
     if shown == record.keyword {
         return if is_old { Side::Journal } else { Side::Same };
+    }
+    if !can_show && !record.keyword.is_empty() {
+        return Side::Same;
     }
     if shown == record.base.keyword {
         // A state that the person set and never saved went with the text it stood in (R18).

@@ -122,6 +122,12 @@ fn r19_who_is_right_about_a_task() {
 }
 
 #[test]
+fn r19_a_board_that_has_lost_a_keyword_does_not_undo_what_it_cannot_show() {
+    let board = format!("#+TODO: PENDING | DONE\n{}", heading("PENDING", "1-1"));
+    assert_eq!(verdict("claim save", &board), "nothing");
+}
+
+#[test]
 fn r12_r17_r19_what_becomes_of_a_task_whose_heading_is_not_there() {
     let cases = [
         ("never saved", "claim", ""),
