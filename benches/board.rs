@@ -79,6 +79,11 @@ impl Figures {
         ratio(self.of(way, act), median(self.samples[&(way, act)].iter().map(|(_, sync)| *sync)))
     }
 
+    /// What is left of it without the sync.
+    fn without_sync(&self, way: Way, act: Act) -> Duration {
+        median(self.samples[&(way, act)].iter().map(|(time, sync)| time.saturating_sub(*sync)))
+    }
+
     fn sync(&self) -> Duration {
         median(self.samples.values().flatten().map(|(_, sync)| *sync))
     }
@@ -91,7 +96,9 @@ fn main() {
     };
     let place = place.expect("a directory to measure in");
     let is_tmpfs = statfs(place.path()).is_ok_and(|fs| fs.f_type as u64 == TMPFS_MAGIC);
-    println!("medians of {ROUNDS} rounds in ms; in brackets: times the fdatasync before it; poll: the best 10");
+    println!(
+        "medians of {ROUNDS} rounds in ms; in brackets: times the fdatasync before it (decide + journal: in it); poll: the best 10"
+    );
     let mut all = Vec::new();
     for tasks in sizes() {
         let figures = measure(place.path(), tasks);
@@ -193,6 +200,7 @@ fn record_bytes(alone: &mut Alone, tasks: usize) -> usize {
 }
 
 /// Does every act once in every way, round after round, each right after a sync of the bare disk to compare it with.
+/// The engine is compared with the sync inside of it: on a busy disk no two syncs are alike.
 fn rounds(
     contenders: [(Way, &mut dyn Contender); 6],
     disk: &mut Disk,
@@ -209,7 +217,8 @@ fn rounds(
             *next += 1;
             for act in Act::ALL {
                 let sync = disk.write();
-                samples.entry((*way, act)).or_default().push((contender.time(act, &task), sync));
+                let time = contender.time(act, &task);
+                samples.entry((*way, act)).or_default().push((time, contender.synced().unwrap_or(sync)));
             }
             if owner_of(*way) == "served" {
                 saves.push(save(fleet));
@@ -290,8 +299,8 @@ fn goals(all: &[Figures], is_tmpfs: bool) -> String {
     }
     if let (Some(small), Some(large)) = (of(1_000), of(100_000)) {
         for act in [Act::Claim, Act::Done] {
-            let what = format!("{}, decide + journal, 100,000 tasks against 1,000", act.verb());
-            goal(what, ratio(large.of(Way::Engine, act), small.of(Way::Engine, act)), 1.2, "times");
+            let what = format!("{}, without the sync, 100,000 tasks against 1,000", act.verb());
+            goal(what, ratio(large.without_sync(Way::Engine, act), small.without_sync(Way::Engine, act)), 1.2, "times");
         }
     }
     if let Some(figures) = of(1_000).filter(|_| !is_tmpfs) {

@@ -164,3 +164,25 @@ fn unassigned(model: &Model, task: &Task<'_>, agent: &AgentName) -> Option<Unrea
         .collect();
     (!assigned.is_empty()).then_some(Unready::NotAssigned(assigned))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::queue::{board::Board, ledger::Ledger};
+
+    #[test]
+    fn what_is_ready_comes_by_priority_then_deadline_then_place() {
+        let text = "* PENDING plain\n* PENDING [#C] low\n* PENDING [#A] late\nDEADLINE: <2026-05-02>\n\
+            * PENDING [#A] undated\n* PENDING [#A] soon\nDEADLINE: <2026-04-30 09:00>\n* DONE [#A] closed\n\
+            * PENDING plain, but due\nDEADLINE: <2030-01-01>\n* PENDING [#B] like plain\n* PENDING [#A] of another :bee:\n\
+            * PENDING [#9] numbered\n";
+        let model = Model::new(Board::read(text), Ledger::new(1));
+        let now = Now { wall: Stamp::new(0, 0), boot_ms: 0, jitter: 0 };
+        let [ant, bee] = ["ant", "bee"].map(|name| AgentName::new(name).expect("a name"));
+        let titles = |agent| ready(&model, agent, &[], &now).map(|task| task.section.title()).collect::<Vec<_>>();
+        let expected = ["numbered", "soon", "late", "undated", "plain, but due", "plain", "like plain", "low"];
+        assert_eq!(titles(Some(&ant)), expected);
+        assert_eq!(titles(Some(&bee)).len(), 9);
+        assert_eq!(next(&model, &ant, &[], &now).map(|task| task.section.title()), Some("numbered"));
+    }
+}
