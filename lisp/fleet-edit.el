@@ -92,9 +92,9 @@ remembers places as numbers between its keys."
 (defun fleet-edit-apply (buffer head headline edits)
   "Change one heading of BUFFER by EDITS; return t, or `stale' if it is not there.
 HEAD is the position of the heading's first star and HEADLINE its whole
-line, empty for text before the first heading.  EDITS are lists (POS OLD NEW): the text at POS is OLD and becomes
-NEW.  They are done in this order, so a POS counts in the text that the
-edits before it left.
+line, empty for text before the first heading.  EDITS are lists
+\(POS OLD NEW): the text at POS is OLD and becomes NEW.  They are done in
+this order, so a POS counts in the text that the edits before it left.
 
 All of them are done or none: if the headline or some OLD is not found
 the result is `stale', and an error from a change hook is signalled once
@@ -112,11 +112,14 @@ the text is what it was."
           (fleet-edit-mismatch 'stale))))))
 
 (defun fleet-edit--check-heading (head headline)
-  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading."
-  (unless (and (string-prefix-p "*" headline)
-               (fleet-edit--text-at-p head headline)
-               (memq (char-before head) '(nil ?\n))
-               (memq (char-after (+ head (length headline))) '(nil ?\n)))
+  "Signal a mismatch unless HEADLINE is the whole line at HEAD, and a heading.
+An empty one stands for the text before the first heading."
+  (unless (if (string-empty-p headline)
+              (= head (point-min))
+            (and (string-prefix-p "*" headline)
+                 (fleet-edit--text-at-p head headline)
+                 (memq (char-before head) '(nil ?\n))
+                 (memq (char-after (+ head (length headline))) '(nil ?\n))))
     (signal 'fleet-edit-mismatch (list head headline))))
 
 (defun fleet-edit--check-text (edit)

@@ -9,6 +9,7 @@ mod journal;
 mod odd_boards;
 mod org_differential;
 mod person;
+mod person_at_board;
 mod person_typing;
 mod person_unseen;
 mod pty_smoke;
