@@ -16,6 +16,7 @@ mod live_race;
 mod odd_boards;
 mod org_differential;
 mod person;
+mod person_at_board;
 mod person_typing;
 mod person_unseen;
 mod pty_smoke;

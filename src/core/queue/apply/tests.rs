@@ -63,7 +63,7 @@ proptest! {
     #[test]
     fn r15_an_event_is_shown_once_and_only_in_the_lines_of_its_heading(before in section(), event in event(), number in 1..30u64) {
         let settings = Settings::read(&before);
-        let token = event.token(1, number).map(|token| token.to_string());
+        let token = matches!(event.change, Change::Claimed { .. }).then(|| format!("1-{number}"));
         let edits = to_heading(&before, &settings, number, token.as_deref(), &event, Extent::Whole);
         let mut after = before.clone();
         apply_edits(&mut after, &edits);
