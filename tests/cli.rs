@@ -247,7 +247,7 @@ fn add_reads_its_body_from_standard_input() {
     fs::write(sandbox.path("body"), "line one\n* not a heading\n").expect("written");
     let server = sandbox.serve(vec![reply(|r| Reply { task: Some(deploy()), ..r })]);
     let mut command = sandbox.command(&["add", "Deploy", "--body-file", "-", "--blocked-by", "A", "--blocked-by", "B"]);
-    let ran = Ran::of(command.stdin(fs::File::open(sandbox.path("body")).expect("there")));
+    let ran = Ran::of(command.env("FLEET_AGENT", "timmy").stdin(fs::File::open(sandbox.path("body")).expect("there")));
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "TASK-001\n"));
     let Call::Add { body, blocked_by, .. } = server.join().expect("served").remove(0).call else {
         panic!("not an add")

@@ -8,6 +8,7 @@ mod cli;
 mod daemon_smoke;
 mod demo;
 mod docs;
+mod help;
 mod journal;
 mod live_doors;
 mod live_kill;

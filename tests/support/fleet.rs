@@ -6,7 +6,7 @@ use super::{
 };
 use fleet::{
     adapters::{
-        locate,
+        owner,
         socket::{ClientError, SocketClient},
     },
     core::{
@@ -59,7 +59,7 @@ impl<'a> Fleet<'a> {
 
     /// The directory with journal, lock and owner file.
     pub fn state(&self) -> PathBuf {
-        locate::state_directory(&locate::real_path(&self.board).expect("a board in a directory"))
+        owner::locate(&self.board).expect("a board in a directory").state
     }
 
     /// The program with `args`, not yet running.
@@ -92,7 +92,7 @@ impl<'a> Fleet<'a> {
 
     /// Asks the owner of the board, wherever it is now, over its socket.
     pub fn ask(&self, request: &Request) -> Result<Reply, ClientError> {
-        let owner = locate::owner(&self.board).ok().flatten();
+        let owner = owner::read_owner(&self.board).ok().flatten();
         let socket = owner.and_then(|owner| owner.socket).unwrap_or_else(|| self.state().join("nobody"));
         let json = serde_json::to_vec(request).expect("a request serializes");
         let answer = SocketClient::connect(&socket, PATIENCE)?.ask(&json, PATIENCE)?;

@@ -8,7 +8,7 @@ use super::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fleet::{
-    adapters::{locate::state_directory, socket::SocketClient},
+    adapters::{owner::locate, socket::SocketClient},
     core::wire::{Reply, StatusInfo},
 };
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ impl<'a> Desk<'a> {
 
     /// Where the module listens.
     pub fn socket(&self) -> PathBuf {
-        state_directory(&self.sandbox.path(BOARD)).join("socket")
+        locate(&self.sandbox.path(BOARD)).expect("a board in a directory").state.join("socket")
     }
 }
 

@@ -1,3 +1,5 @@
+//! `fleet daemon start`: one Emacs for the board, whoever else starts one at the same time.
+
 use super::{launch, launch_failure, living_owner, place_failure, status_of, this_program};
 use crate::{
     adapters::{

@@ -1,3 +1,5 @@
+//! `fleet daemon status`: the owner of the board from outside, also when it does not answer.
+
 use super::{living_owner, rough, status_of};
 use crate::{
     adapters::clock,

@@ -1,3 +1,5 @@
+//! `fleet daemon stop`: asks first, then signals; never kills.
+
 use super::living_owner;
 use crate::{
     adapters::{
