@@ -376,7 +376,7 @@ fn a_start_refuses_what_cannot_work_and_makes_a_board_only_when_told() {
         Ran::of(sandbox.command(&args).env("FLEET_EMACS", &emacs).env("FLEET_LISP", sandbox.path(lisp)))
     };
     let missing = start(&[], "");
-    assert_eq!(missing.code, 9, "{missing:?}");
+    assert_eq!(missing.code, 3, "{missing:?}");
     assert!(missing.stderr.contains("--create") && !sandbox.board().exists(), "{missing:?}");
     let no_lisp = start(&["--create"], "bin");
     assert_eq!(no_lisp.code, 9, "{no_lisp:?}");

@@ -6,6 +6,7 @@ mod backup;
 mod board_file;
 mod cli;
 mod daemon_smoke;
+mod daemon_start;
 mod demo;
 mod docs;
 mod help;
