@@ -8,11 +8,7 @@ use super::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fleet::{
-<<<<<<< HEAD:tests/support/live.rs
     adapters::{owner, socket::SocketClient},
-=======
-    adapters::{owner::locate, socket::SocketClient},
->>>>>>> clean:tests/support/seat.rs
     core::wire::{Reply, StatusInfo},
 };
 use serde_json::{Value, json};
@@ -145,11 +141,7 @@ impl<'a> Live<'a> {
 
     /// Where the module listens.
     pub fn socket(&self) -> PathBuf {
-<<<<<<< HEAD:tests/support/live.rs
         owner::locate(&self.sandbox.path(BOARD)).expect("the board has a place").state.join("socket")
-=======
-        locate(&self.sandbox.path(BOARD)).expect("a board in a directory").state.join("socket")
->>>>>>> clean:tests/support/seat.rs
     }
 }
 

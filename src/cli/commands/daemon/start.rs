@@ -6,14 +6,9 @@ use super::{
 };
 use crate::{
     adapters::{
-<<<<<<< HEAD
-        emacs_daemon::{self, Launch, log_end, log_path, log_tail},
+        emacs_daemon::{self, Launch, StartFailure, log_end, log_path, log_tail, start_failure},
         emacsclient,
-        owner::{self, OwnerInfo, OwnerKind},
-=======
-        emacs_daemon::{self, StartFailure, log_end, log_path, log_tail, start_failure},
         owner::{self, BoardPlace, OwnerInfo, OwnerKind},
->>>>>>> clean
         process::Watched,
     },
     cli::{
@@ -69,12 +64,7 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     command.arg("--board").arg(&launch.place.file).arg("--socket").arg(&launch.socket);
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
     let mut child = emacs_daemon::spawn_logged(&mut command, &launch.place.state).map_err(launch_failure)?;
-<<<<<<< HEAD
-    let owner = wait(&mut child, &launch, log_from)?;
-    Ok(running("started", &owner))
-=======
-    wait(&mut child, &launch.place, log_from)
->>>>>>> clean
+    wait(&mut child, &launch, log_from)
 }
 
 fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
@@ -89,25 +79,16 @@ fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
 }
 
 /// Waits until the new Emacs answers, ends, or has had its time.
-<<<<<<< HEAD
-fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<OwnerInfo, Failure> {
+fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Outcome, Failure> {
     let place = &launch.place;
-=======
-fn wait(child: &mut Child, place: &BoardPlace, log_from: u64) -> Result<Outcome, Failure> {
->>>>>>> clean
     let began = Instant::now();
     let mut told = false;
     while began.elapsed() < Duration::from_secs(START_SECS_MAX) {
         let owner = owner::read_owner(&place.file).map_err(place_failure)?;
-<<<<<<< HEAD
         let serves = |owner: &OwnerInfo| owner.pid == child.id() && status_of(owner, ANSWER_WITHIN).is_some();
         // Emacs opens its own socket after the board's; `fleet eval` and `fleet daemon stop` need it.
         if let Some(owner) = owner.filter(serves).filter(|_| emacsclient::listens(&launch.socket)) {
-            return Ok(owner);
-=======
-        if let Some(owner) = owner.filter(|o| o.pid == child.id() && status_of(o, ANSWER_WITHIN).is_some()) {
             return Ok(DaemonInfo::answering(What::Started, &owner).outcome());
->>>>>>> clean
         }
         let ended = Watched::open(child.id()).is_none_or(|process| process.wait(LOOK_EVERY));
         if ended {
