@@ -53,7 +53,6 @@
 (declare-function fleet--mod-replaced "ext:fleet-module" (text))
 (declare-function fleet--mod-settle "ext:fleet-module" (all))
 (declare-function fleet--mod-adopt-file "ext:fleet-module" ())
-(declare-function fleet--mod-set-paused "ext:fleet-module" (why))
 (declare-function fleet--mod-notice "ext:fleet-module" (text))
 (declare-function fleet--mod-resolve "ext:fleet-module" ())
 (declare-function fleet--mod-last-panic "ext:fleet-module" ())
@@ -293,7 +292,7 @@ If a change hook of somebody else's changed more, read everything again."
                           (buffer-substring-no-properties (point-min) (point-max))))))))
     (fleet-watch-settled)
     (setq fleet-watch--person-dirty nil)
-    (fleet--mod-set-paused "")
+    (fleet-save-resume)
     (when trouble
       (fleet--mod-notice trouble))
     (run-hooks 'fleet-board-replaced-hook)))

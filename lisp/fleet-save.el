@@ -37,6 +37,8 @@
 (declare-function fleet--mod-set-paused "ext:fleet-module" (why))
 (declare-function fleet--mod-settle "ext:fleet-module" (all))
 
+(defvar fleet-mode-line)
+
 (defcustom fleet-save-delay 0.3
   "Seconds between an agent's edit and the saving of the board.
 A large board is saved less often: never more than a twentieth of the
@@ -120,8 +122,22 @@ What speaks against it is shown by `fleet-status'."
        (> (- (float-time) fleet-save--gone-since) fleet-save-missing-seconds)))
 
 (defun fleet-save--pause (why)
-  "Say in `fleet-status' WHY the board is not saved."
-  (fleet--mod-set-paused why))
+  "Say in `fleet-status' and the mode line WHY the board is not saved."
+  (fleet--mod-set-paused why)
+  (fleet-save--tell-mode-line why))
+
+(defun fleet-save-resume ()
+  "Take back what `fleet-save--pause' said."
+  (fleet--mod-set-paused "")
+  (fleet-save--tell-mode-line nil))
+
+(defun fleet-save--tell-mode-line (why)
+  "Show in the board's mode line that it is not saved because of WHY, or that it is."
+  (when (buffer-live-p fleet-watch--buffer)
+    (with-current-buffer fleet-watch--buffer
+      (setq-local fleet-mode-line
+                  (and why (propertize ":not-saved" 'face 'warning 'help-echo why)))
+      (force-mode-line-update))))
 
 (defun fleet-save--write ()
   "Write the current buffer's board; return t, or signal an error.
@@ -150,7 +166,7 @@ The buffer is the engine's text."
     (ignore-errors (delete-file buffer-auto-save-file-name)))
   (set-buffer-auto-saved)
   (setq fleet-watch--person-dirty nil)
-  (force-mode-line-update))
+  (fleet-save--tell-mode-line nil))
 
 (defun fleet-save--by-person ()
   "Write the board for the person's own save (in `write-file-functions').
@@ -166,7 +182,9 @@ an ordinary file's and left to Emacs."
       ;; The file must stay where it is: it is exchanged for the new one.
       (let ((backup-by-copying t))
         (backup-buffer)))
-    (fleet-save--write)))
+    (prog1 (fleet-save--write)
+      (unless save-silently
+        (message "Wrote %s" buffer-file-name)))))
 
 (provide 'fleet-save)
 ;;; fleet-save.el ends here
