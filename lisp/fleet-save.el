@@ -35,6 +35,7 @@
 
 (declare-function fleet--mod-save "ext:fleet-module" ())
 (declare-function fleet--mod-set-paused "ext:fleet-module" (why))
+(declare-function fleet--mod-adopt-file "ext:fleet-module" ())
 (declare-function fleet--mod-settle "ext:fleet-module" (all))
 
 (defvar fleet-mode-line)
@@ -159,9 +160,8 @@ The buffer is the engine's text."
   "Let the current buffer know that its text is the file, of MTIME-NS."
   (set-visited-file-modtime (cons mtime-ns 1000000000))
   (setq buffer-file-number (nthcdr 10 (file-attributes buffer-file-name)))
-  (let ((inhibit-modification-hooks t))
-    ;; Unlocks the file; no text is changed.
-    (restore-buffer-modified-p nil))
+  ;; Unlocks the file, too, unless change hooks are inhibited.
+  (restore-buffer-modified-p nil)
   (when (and buffer-auto-save-file-name delete-auto-save-files)
     (ignore-errors (delete-file buffer-auto-save-file-name)))
   (set-buffer-auto-saved)
@@ -182,9 +182,20 @@ an ordinary file's and left to Emacs."
       ;; The file must stay where it is: it is exchanged for the new one.
       (let ((backup-by-copying t))
         (backup-buffer)))
+    (unless (file-exists-p fleet-save--file)
+      (fleet-save--make-file))
     (prog1 (fleet-save--write)
       (unless save-silently
         (message "Wrote %s" buffer-file-name)))))
+
+(defun fleet-save--make-file ()
+  "Make the board's file anew, which is gone; the person asked for it (R18)."
+  (save-restriction
+    (widen)
+    (write-region (point-min) (point-max) fleet-save--file nil 'quiet))
+  (let ((trouble (fleet--mod-adopt-file)))
+    (when trouble
+      (signal 'fleet-error (list trouble)))))
 
 (provide 'fleet-save)
 ;;; fleet-save.el ends here

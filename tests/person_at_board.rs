@@ -212,7 +212,9 @@ fn the_persons_text_is_saved_by_the_person_only_and_with_their_hooks_r20() {
     let sandbox = Sandbox::new();
     let live = Live::with(&sandbox, TASKS);
     live.daemon.eval(
-        "(progn (setq told nil)
+        // Emacs makes no backups of files below /tmp unless told so.
+        "(progn (setq told nil backup-enable-predicate #'always)
+                (with-current-buffer \"board.org\" (kill-local-variable 'backup-inhibited))
                 (add-hook 'before-save-hook (lambda () (push 'before told)))
                 (add-hook 'after-save-hook (lambda () (push 'after told))))",
     );
