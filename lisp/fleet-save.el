@@ -35,7 +35,10 @@
 
 (declare-function fleet--mod-save "ext:fleet-module.so" ())
 (declare-function fleet--mod-set-paused "ext:fleet-module.so" (why))
+(declare-function fleet--mod-adopt-file "ext:fleet-module.so" ())
 (declare-function fleet--mod-settle "ext:fleet-module.so" (all))
+
+(defvar fleet-mode-line)
 
 (defcustom fleet-save-delay 0.3
   "Seconds between an agent's edit and the saving of the board.
@@ -120,8 +123,22 @@ What speaks against it is shown by `fleet-status'."
        (> (- (float-time) fleet-save--gone-since) fleet-save-missing-seconds)))
 
 (defun fleet-save--pause (why)
-  "Say in `fleet-status' WHY the board is not saved."
-  (fleet--mod-set-paused why))
+  "Say in `fleet-status' and the mode line WHY the board is not saved."
+  (fleet--mod-set-paused why)
+  (fleet-save--tell-mode-line why))
+
+(defun fleet-save-resume ()
+  "Take back what `fleet-save--pause' said."
+  (fleet--mod-set-paused "")
+  (fleet-save--tell-mode-line nil))
+
+(defun fleet-save--tell-mode-line (why)
+  "Show in the board's mode line that it is not saved because of WHY, or that it is."
+  (when (buffer-live-p fleet-watch--buffer)
+    (with-current-buffer fleet-watch--buffer
+      (setq-local fleet-mode-line
+                  (and why (propertize ":not-saved" 'face 'warning 'help-echo why)))
+      (force-mode-line-update))))
 
 (defun fleet-save--write ()
   "Write the current buffer's board; return t, or signal an error.
@@ -143,14 +160,13 @@ The buffer is the engine's text."
   "Let the current buffer know that its text is the file, of MTIME-NS."
   (set-visited-file-modtime (cons mtime-ns 1000000000))
   (setq buffer-file-number (nthcdr 10 (file-attributes buffer-file-name)))
-  (let ((inhibit-modification-hooks t))
-    ;; Unlocks the file; no text is changed.
-    (restore-buffer-modified-p nil))
+  ;; Unlocks the file, too, unless change hooks are inhibited.
+  (restore-buffer-modified-p nil)
   (when (and buffer-auto-save-file-name delete-auto-save-files)
     (ignore-errors (delete-file buffer-auto-save-file-name)))
   (set-buffer-auto-saved)
   (setq fleet-watch--person-dirty nil)
-  (force-mode-line-update))
+  (fleet-save--tell-mode-line nil))
 
 (defun fleet-save--by-person ()
   "Write the board for the person's own save (in `write-file-functions').
@@ -166,7 +182,20 @@ an ordinary file's and left to Emacs."
       ;; The file must stay where it is: it is exchanged for the new one.
       (let ((backup-by-copying t))
         (backup-buffer)))
-    (fleet-save--write)))
+    (unless (file-exists-p fleet-save--file)
+      (fleet-save--make-file))
+    (prog1 (fleet-save--write)
+      (unless save-silently
+        (message "Wrote %s" buffer-file-name)))))
+
+(defun fleet-save--make-file ()
+  "Make the board's file anew, which is gone; the person asked for it (R18)."
+  (save-restriction
+    (widen)
+    (write-region (point-min) (point-max) fleet-save--file nil 'quiet))
+  (let ((trouble (fleet--mod-adopt-file)))
+    (when trouble
+      (signal 'fleet-error (list trouble)))))
 
 (provide 'fleet-save)
 ;;; fleet-save.el ends here

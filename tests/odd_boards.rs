@@ -264,7 +264,7 @@ fn a_file_changed_under_an_edited_buffer_waits_for_the_person() {
     // The way out that the message names.
     live.lisp("(revert-buffer t t)");
     assert!(live.text().contains("from vi") && !live.text().contains("typed by hand"), "{}", live.text());
-    assert!(live.text().contains("* IN_PROGRESS TASK-1"), "the claim is shown again");
+    live.until("the claim is shown again", || live.text().contains("* IN_PROGRESS TASK-1"));
     live.until_saved();
     assert_eq!(live.status().state, "ok");
 }

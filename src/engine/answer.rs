@@ -217,6 +217,7 @@ impl Engine {
         }
         match (&self.model.stopped, &self.paused) {
             (Some(why), _) => ("conflict", Some(why.clone())),
+            (None, Some(why)) if !self.path().exists() => ("file-missing", Some(why.clone())),
             (None, Some(why)) => ("save-paused", Some(why.clone())),
             (None, None) => ("ok", None),
         }

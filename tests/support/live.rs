@@ -41,7 +41,8 @@ impl<'a> Live<'a> {
     /// A terminal frame of the daemon, which shows the board.
     pub fn person(&self) -> Pty {
         let mut client = self.sandbox.emacsclient(&self.daemon.socket());
-        client.arg("-t").arg(self.sandbox.path(BOARD));
+        // Not visited for the client: killing such a buffer would end the frame.
+        client.args(["-t", "-e"]).arg(format!("(find-file {:?})", self.sandbox.path(BOARD)));
         let terminal = Pty::spawn(self.sandbox, &client);
         terminal.wait_for_text(BOARD, PATIENCE);
         terminal
