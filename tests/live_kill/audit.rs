@@ -91,8 +91,10 @@ impl<'f> Audit<'f> {
             assert_eq!((reply.number, reply.token), (Some(first.number), first.token), "{reply:?}");
             self.repeated += 1;
         }
-        let last = self.fleet.events().last().map(number);
-        assert_eq!(last, self.seen.last().map(number), "a repeat left an event");
+        let events = self.fleet.events();
+        // The daemon itself may save meanwhile what it found unsaved.
+        let asked_for: Vec<&Value> = events[self.seen.len()..].iter().filter(|event| event["by"] != "system").collect();
+        assert!(asked_for.is_empty(), "a repeat left an event: {asked_for:?}");
     }
 
     /// The saved board shows what the journal says, every event once.
