@@ -76,6 +76,7 @@ fn every_field_of_a_reply_is_documented() {
         ("src/core/frame.rs", "struct Envelope<'a> {", "record"),
         ("src/core/queue/event.rs", "pub struct Event {", "event"),
         ("src/adapters/owner.rs", "pub struct OwnerInfo {", "owner"),
+        ("src/cli/commands/daemon/info.rs", "pub struct DaemonInfo {", "daemon"),
     ];
     let rule = |page: &Page| {
         let compared = structs.iter().flat_map(|(path, head, table)| {
@@ -83,7 +84,12 @@ fn every_field_of_a_reply_is_documented() {
         });
         compared.collect()
     };
-    let wrong = [("| `fenced` |", "| `fence` |"), ("| `boot_id` |", "| `boot` |"), ("| `batch` |", "| `batches` |")];
+    let wrong = [
+        ("| `fenced` |", "| `fence` |"),
+        ("| `boot_id` |", "| `boot` |"),
+        ("| `batch` |", "| `batches` |"),
+        ("| `up_secs` |", "| `up` |"),
+    ];
     holds(rule, &Page::read(PROTOCOL), &wrong);
 }
 
@@ -116,6 +122,7 @@ fn every_word_that_a_field_can_hold_is_documented() {
         ("src/core/queue/event.rs", "pub enum Auth {", "event", "auth"),
         ("src/core/queue/event.rs", "pub enum Field {", "kind", "edited"),
         ("src/adapters/owner.rs", "pub enum OwnerKind {", "owner", "kind"),
+        ("src/cli/commands/daemon/info.rs", "pub enum What {", "daemon", "what"),
     ];
     let rule = |page: &Page| {
         let mut found = Findings::new();
@@ -130,7 +137,7 @@ fn every_word_that_a_field_can_hold_is_documented() {
     holds(
         rule,
         &Page::read(PROTOCOL),
-        &[("`other-closed` |", "`closed` |"), ("`offline`, or `inside`", "or `inside`")],
+        &[("`other-closed` |", "`closed` |"), ("`offline`, or `inside`", "or `inside`"), ("`terminated`", "`killed`")],
     );
 }
 

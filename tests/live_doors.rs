@@ -106,7 +106,7 @@ fn a_daemon_that_was_started_is_found_and_stopped_and_leaves_nothing() {
     let started = fleet.json(&["daemon", "start"]);
     assert_eq!(started["daemon"]["what"], "started");
     let again = fleet.json(&["daemon", "start"]);
-    assert_eq!(again["daemon"]["what"], "already running");
+    assert_eq!(again["daemon"]["what"], "already-running");
     assert_eq!(again["daemon"]["pid"], started["daemon"]["pid"]);
 
     fleet.json(&["add", "Dredge", "--agent", "boss", "--id", "T-1"]);
@@ -119,7 +119,7 @@ fn a_daemon_that_was_started_is_found_and_stopped_and_leaves_nothing() {
     for name in ["owner", "socket"] {
         assert!(!fleet.state().join(name).exists(), "{name} was left behind");
     }
-    assert_eq!(fleet.json(&["daemon", "stop"])["daemon"]["what"], "not running");
+    assert_eq!(fleet.json(&["daemon", "stop"])["daemon"]["what"], "not-running");
     fleet.json(&["add", "Moor", "--agent", "boss", "--offline"]);
 }
 
@@ -129,8 +129,8 @@ fn a_start_that_fails_says_why_and_leaves_nothing() {
     let fleet = Fleet::new(&sandbox, "dispatch.org", "* PENDING caf\u{e9}\n");
     fs::write(fleet.board(), b"* PENDING caf\xe9\n").expect("written");
     let refused = fleet.run(&["daemon", "start"]);
-    assert_eq!(refused.code, i32::from(Code::Unreachable.exit()), "{refused:?}");
-    assert!(refused.stderr.contains("UTF-8"), "{refused:?}");
+    assert_eq!(refused.code, i32::from(Code::Corrupt.exit()), "{refused:?}");
+    assert!(refused.stderr.starts_with("fleet: ") && refused.stderr.contains("UTF-8"), "{refused:?}");
     sandbox.assert_deserted();
     assert_eq!(fs::read(fleet.board()).expect("readable"), b"* PENDING caf\xe9\n");
 }

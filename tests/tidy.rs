@@ -117,7 +117,7 @@ fn layers_import_only_what_lies_further_in() {
     proves(
         arrows_point_inwards,
         "src/core/id.rs",
-        &["use crate::core::wire;", "use crate::{core::id, adapters};", "fn f(x: &crate::cli::Ui) {}"],
+        &["use crate::engine::log;", "use crate::{core::id, adapters};", "fn f(x: &crate::cli::Ui) {}"],
         &["use crate::core::engine;", "use crate::core::{cli, module};", "/// See crate::engine.\nfn f() {}"],
     );
     proves(arrows_point_inwards, "src/engine/mod.rs", &["use crate::{core::code, module::x};"], &["use crate::core;"]);

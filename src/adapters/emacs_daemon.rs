@@ -1,10 +1,13 @@
 //! Starts an Emacs that holds a board: which program, with which arguments, logging where.
 
 use super::owner::BoardPlace;
+use crate::core::code::Code;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::Deserialize;
 use std::{
     convert::Infallible,
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::{
         fs::{DirBuilderExt, OpenOptionsExt},
         process::CommandExt,
@@ -17,9 +20,23 @@ use std::{
 const NEW_BOARD: &str = "#+TITLE: Fleet dispatch\n#+TODO: PENDING(p) IN_PROGRESS(i) | DONE(d) FAILED(f) SKIPPED(s)\n";
 /// The only Lisp that is passed to Emacs; the board reaches it through the environment, so nothing is ever quoted.
 ///
-/// An error while a daemon starts would leave Emacs running without board and without a word: here it ends Emacs.
+/// An error while a daemon starts would leave Emacs running without board and without a word: here it ends Emacs, which
+/// says why in one line for people and in one for [`start_failure`]. The data of Fleet's own errors is a message and a
+/// property list.
 const START_FORM: &str = "(condition-case err (progn (setq load-prefer-newer t) (load \"fleet\") (fleet-daemon-start)) \
-     (error (message \"fleet: %s\" (error-message-string err)) (kill-emacs 1)))";
+     (error (unwind-protect \
+       (let* ((coding-system-for-write 'utf-8-unix) \
+              (ours (memq 'fleet-error (get (car err) 'error-conditions))) \
+              (text (if ours (format \"%s\" (cadr err)) (error-message-string err))) \
+              (more (and ours (cddr err)))) \
+         (message \"fleet: %s\" text) \
+         (message \"fleet-start-failed: %s\" (decode-coding-string (json-serialize \
+           (list :pid (emacs-pid) :symbol (symbol-name (car err)) :message text \
+                 :code (or (plist-get more :code) :null) :reason (or (plist-get more :reason) :null) \
+                 :hint (or (plist-get more :hint) :null))) 'utf-8))) \
+       (kill-emacs 1))))";
+/// What the line for [`start_failure`] begins with.
+const START_FAILED: &str = "fleet-start-failed: ";
 /// Asks Emacs to end; what is unsaved is Lisp's business.
 pub const STOP_FORM: &str = "(fleet-daemon-stop)";
 /// The end of the log that is looked at, in bytes.
@@ -52,6 +69,23 @@ pub enum LaunchError {
         /// Why not.
         source: io::Error,
     },
+}
+
+/// What an Emacs said when it could not open its board.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct StartFailure {
+    /// The Emacs.
+    pub pid: u32,
+    /// The symbol of the Lisp error.
+    pub symbol: String,
+    /// What was done to what.
+    pub message: String,
+    /// The class, if the error came as a reply.
+    pub code: Option<Code>,
+    /// The exact cause, if Lisp named it.
+    pub reason: Option<String>,
+    /// The way out.
+    pub hint: Option<String>,
 }
 
 /// Everything that an Emacs for a board is started with.
@@ -116,8 +150,24 @@ pub fn ensure_board(board: &Path, create: bool) -> Result<(), LaunchError> {
     if let Some(parent) = board.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
     }
-    let file = OpenOptions::new().write(true).create_new(true).open(board);
-    file.and_then(|mut file| file.write_all(NEW_BOARD.as_bytes())).map_err(failed)
+    publish_new_board(board).map_err(failed)
+}
+
+/// Makes the board in one step: who starts at the same time finds none, or a whole one, which then stays.
+fn publish_new_board(board: &Path) -> io::Result<()> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(board.file_name().unwrap_or_default());
+    name.push(format!(".new-{}", std::process::id()));
+    let fresh = board.with_file_name(name);
+    std::fs::write(&fresh, NEW_BOARD)?;
+    match renameat_with(CWD, &fresh, CWD, board, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(e) => {
+            // Ours, and of no use to anyone.
+            let _ = std::fs::remove_file(&fresh);
+            if e == rustix::io::Errno::EXIST { Ok(()) } else { Err(e.into()) }
+        }
+    }
 }
 
 /// Starts `command` in the background with its output at the end of the log in `state`.
@@ -150,6 +200,14 @@ pub fn log_tail(state: &Path, from: u64, lines: usize) -> io::Result<String> {
     Ok(all[all.len().saturating_sub(lines)..].iter().map(|line| format!("{line}\n")).collect())
 }
 
+/// What the Emacs `pid` said in the log, from byte `from` on, about its failed start.
+pub fn start_failure(state: &Path, from: u64, pid: u32) -> Option<StartFailure> {
+    let said = log_tail(state, from, usize::MAX).ok()?;
+    let failures = said.lines().filter_map(|line| serde_json::from_str(line.strip_prefix(START_FAILED)?).ok());
+    // Another Emacs that was started at the same time writes into the same log.
+    failures.filter(|failure: &StartFailure| failure.pid == pid).last()
+}
+
 /// The size of the log: what is written from now on begins there.
 pub fn log_end(state: &Path) -> u64 {
     log_path(state).metadata().map_or(0, |meta| meta.len())
@@ -158,4 +216,37 @@ pub fn log_end(state: &Path) -> u64 {
 fn make_directory(path: &Path) -> Result<(), LaunchError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| LaunchError::Make { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_start_is_read_from_the_line_of_its_own_emacs() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let line = |pid: u32, message: &str| {
+            let more = "\"code\":\"conflict\",\"reason\":\"board-owned\",\"hint\":null";
+            format!("{START_FAILED}{{\"pid\":{pid},\"symbol\":\"fleet-conflict\",\"message\":\"{message}\",{more}}}\n")
+        };
+        let log =
+            format!("{}{START_FAILED}no json\nfleet: x\n{}{}", line(1, "old"), line(1, "neu ü"), line(2, "other"));
+        std::fs::write(log_path(dir.path()), log).expect("written");
+        let failure = start_failure(dir.path(), 0, 1).expect("found");
+        assert_eq!((failure.message.as_str(), failure.code, failure.hint), ("neu ü", Some(Code::Conflict), None));
+        assert_eq!(start_failure(dir.path(), 0, 3), None);
+        assert_eq!(start_failure(dir.path(), log_end(dir.path()), 1), None, "of an earlier start");
+        assert_eq!(start_failure(Path::new("/nowhere"), 0, 1), None);
+    }
+
+    #[test]
+    fn a_new_board_replaces_none_that_came_first() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let board = dir.path().join("b.org");
+        publish_new_board(&board).expect("made");
+        std::fs::write(&board, "* PENDING mine\n").expect("written");
+        publish_new_board(&board).expect("left alone");
+        assert_eq!(std::fs::read_to_string(&board).expect("there"), "* PENDING mine\n");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1, "nothing else is left");
+    }
 }

@@ -9,7 +9,7 @@ pub fn headline(task: &TaskInfo) -> String {
     if let Some(priority) = &task.priority {
         let _ = write!(line, " [#{priority}]");
     }
-    let title = task.title.strip_prefix(&task.name).map_or(task.title.as_str(), str::trim_start);
+    let title = title_after_name(task);
     if !title.is_empty() {
         let _ = write!(line, " {title}");
     }
@@ -18,6 +18,14 @@ pub fn headline(task: &TaskInfo) -> String {
     }
     // A line end from a damaged title would make two tasks of one.
     line.replace(['\n', '\t'], " ")
+}
+
+/// The title, or what follows the name where the title begins with it.
+fn title_after_name(task: &TaskInfo) -> &str {
+    match task.title.strip_prefix(&task.name) {
+        Some(rest) if rest.is_empty() || rest.starts_with(char::is_whitespace) => rest.trim_start(),
+        _ => &task.title,
+    }
 }
 
 /// The headline after its keyword, with what else a list should show.
@@ -91,5 +99,6 @@ mod tests {
         assert_eq!(headline(&deploy), "T-1 [#A] Deploy :x:y:");
         assert_eq!(headline(&task("Fix it", "Fix it")), "Fix it");
         assert_eq!(headline(&task("0197", "Fix\nit")), "0197 Fix it");
+        assert_eq!(headline(&task("T-1", "T-10 Deploy")), "T-1 T-10 Deploy", "the name is another word");
     }
 }

@@ -1,3 +1,5 @@
+//! `fleet add`: a new task from a title, a few facts and a body that may come from a file.
+
 use crate::{
     cli::{
         fail::{Refused, usage},
@@ -17,7 +19,7 @@ use std::{
 ///
 /// Prints the new task's name.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  fleet add \"Deploy auth service\" --tag timmy --priority A --deadline 2026-04-15")]
+#[command(after_help = "Example:\n  fleet add \"Deploy auth service\" --tag ezra --deadline 2026-04-15 --agent timmy")]
 pub struct AddArgs {
     /// Its title, one line
     #[arg(value_parser = parse::title)]
@@ -50,6 +52,7 @@ pub struct AddArgs {
 
 /// Adds the task and prints its name.
 pub fn run(args: AddArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    settings.need_agent()?;
     let body = match args.body_file {
         Some(file) => Some(read_body(&file)?),
         None => args.body,

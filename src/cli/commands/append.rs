@@ -1,3 +1,5 @@
+//! `fleet append`: a message of an agent on the board, not about a task.
+
 use crate::{
     cli::{fail::Refused, options::Settings, ui::Outcome},
     core::wire::Call,
@@ -13,6 +15,7 @@ pub struct AppendArgs {
 
 /// Sends the message.
 pub fn run(args: AppendArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    settings.need_agent()?;
     let reply = settings.ask(Call::Append { text: args.text })?;
     Ok(Outcome::of(&reply, "appended"))
 }

@@ -1,3 +1,5 @@
+//! `fleet claim`: a named task or the best one, printed whole so that the agent can start.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
     core::wire::{Call, Reply},
@@ -9,7 +11,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("which").required(true).args(["task", "next"]),
-    after_help = "Examples:\n  fleet claim TASK-001 --agent timmy\n  fleet claim --next --agent timmy --tag deploy"
+    after_help = "Examples:\n  fleet claim TASK-001 --agent timmy\n  fleet claim --next --agent timmy --tag docs"
 )]
 pub struct ClaimArgs {
     /// The task's name, as poll prints it

@@ -1,3 +1,5 @@
+//! `fleet done`: the end of a claim that everyone hopes for.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
     core::{id::Token, wire::Call},

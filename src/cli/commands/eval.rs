@@ -1,3 +1,5 @@
+//! `fleet eval`: any Lisp in the Emacs behind the board; the one verb that is not a request to the board.
+
 use crate::{
     adapters::emacsclient::{self, EmacsError},
     cli::{

@@ -1,3 +1,5 @@
+//! `fleet fail`: the end of a claim that counts as an attempt.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
     core::{id::Token, wire::Call},

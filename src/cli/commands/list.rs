@@ -1,3 +1,5 @@
+//! `fleet list`: the board as lines, filtered by its owner.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text::list_line, ui::Outcome},
     core::{id::AgentName, wire::Call},

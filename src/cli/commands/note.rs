@@ -1,3 +1,5 @@
+//! `fleet note`: progress on a task, told while it is worked on.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
     core::{id::Token, wire::Call},

@@ -1,3 +1,5 @@
+//! `fleet poll`: what an agent could claim now, in lines that loops in the field take apart.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text::headline, ui::Outcome},
     core::wire::{Call, TaskInfo},

@@ -1,3 +1,5 @@
+//! `fleet release`: the end of a claim that counts as nothing.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
     core::{id::Token, wire::Call},

@@ -1,3 +1,5 @@
+//! `fleet requeue`: the way back from a closed state.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
     core::wire::Call,
@@ -7,7 +9,9 @@ use crate::{
 ///
 /// Its attempts start anew.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  fleet requeue TASK-001 --reason \"the fix was reverted\"")]
+#[command(
+    after_help = "Example:\n  fleet requeue \"Migrate database schema\" --agent timmy --reason \"the fix was reverted\""
+)]
 pub struct RequeueArgs {
     /// The task's name
     #[arg(value_parser = parse::task)]
@@ -19,6 +23,7 @@ pub struct RequeueArgs {
 
 /// Asks and prints what became of the task.
 pub fn run(args: RequeueArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    settings.need_agent()?;
     let named = args.task.clone();
     let reply = settings.ask(Call::Requeue { task: args.task, reason: args.reason })?;
     Ok(Outcome::of(&reply, task_text::changed(&reply, &named)))

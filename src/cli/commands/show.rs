@@ -1,3 +1,5 @@
+//! `fleet show`: everything about one task.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, task_text, ui::Outcome},
     core::wire::Call,

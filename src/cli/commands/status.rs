@@ -1,3 +1,5 @@
+//! `fleet status`: the board as its owner sees it; `fleet daemon status` looks at the owner from outside.
+
 use crate::{
     cli::{fail::Refused, options::Settings, ui::Outcome},
     core::wire::{Call, Reply, StatusInfo},

@@ -1,3 +1,5 @@
+//! `fleet daemon logs`: the last words of an Emacs whose terminal nobody sees.
+
 use super::place_failure;
 use crate::{
     adapters::{

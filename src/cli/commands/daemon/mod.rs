@@ -1,5 +1,6 @@
 //! The Emacs behind a board: start it, stop it, look at it.
 
+mod info;
 mod logs;
 mod run;
 mod start;
@@ -71,6 +72,12 @@ fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
     reach::ask_owner(owner, &request, timeout)
 }
 
+/// A living owner that keeps silent.
+fn no_answer(owner: &OwnerInfo) -> Failure {
+    let message = format!("process {} ({}) owns the board but does not answer", owner.pid, owner.kind.name());
+    Failure::new(Code::Unreachable, "no-answer", message).hint("see `fleet daemon logs`; `fleet daemon stop` ends it")
+}
+
 /// How Emacs would be started; refuses what cannot work.
 fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -100,7 +107,7 @@ fn launch_failure(error: LaunchError) -> Failure {
     match error {
         LaunchError::NoLisp(_) => Failure::new(Code::Config, "no-lisp", message)
             .hint("set FLEET_LISP to the directory that holds Fleet's Lisp files"),
-        LaunchError::NoBoard(_) => Failure::new(Code::Config, "no-board", message)
+        LaunchError::NoBoard(_) => Failure::new(Code::NotFound, "no-board", message)
             .hint("name another with --board or DISPATCH_FILE, or make an empty one with --create"),
         LaunchError::Make { .. } => Failure::new(Code::Config, "cannot-make", message),
         LaunchError::Start { .. } => Failure::new(Code::Config, "no-emacs", message)

@@ -1,3 +1,5 @@
+//! `fleet daemon run`: this process turns into Emacs, so that whoever started it watches the right one.
+
 use super::{launch, launch_failure};
 use crate::{
     adapters::emacs_daemon,

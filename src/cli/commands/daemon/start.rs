@@ -1,9 +1,14 @@
-use super::{launch, launch_failure, living_owner, place_failure, status_of, this_program};
+//! `fleet daemon start`: one Emacs for the board, whoever else starts one at the same time.
+
+use super::{
+    info::{DaemonInfo, What},
+    launch, launch_failure, living_owner, no_answer, place_failure, status_of, this_program,
+};
 use crate::{
     adapters::{
-        emacs_daemon::{self, Launch, log_end, log_path, log_tail},
+        emacs_daemon::{self, Launch, StartFailure, log_end, log_path, log_tail, start_failure},
         emacsclient,
-        owner::{self, OwnerInfo, OwnerKind},
+        owner::{self, BoardPlace, OwnerInfo, OwnerKind},
         process::Watched,
     },
     cli::{
@@ -12,10 +17,10 @@ use crate::{
     },
     core::{code::Code, wire::Failure},
 };
-use serde_json::json;
 use std::{
     path::Path,
     process::{Child, Command},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,6 +30,8 @@ const START_SECS_MAX: u64 = 60;
 const QUIET: Duration = Duration::from_secs(1);
 /// The pause between two looks at a starting Emacs.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the Emacs of another start that came first may take to answer.
+const RIVAL_SECS_MAX: u64 = 5;
 /// How long an owner may take to answer one look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Lines of the log that explain a failed start.
@@ -57,8 +64,7 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     command.arg("--board").arg(&launch.place.file).arg("--socket").arg(&launch.socket);
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
     let mut child = emacs_daemon::spawn_logged(&mut command, &launch.place.state).map_err(launch_failure)?;
-    let owner = wait(&mut child, &launch, log_from)?;
-    Ok(running("started", &owner))
+    wait(&mut child, &launch, log_from)
 }
 
 fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
@@ -67,22 +73,13 @@ fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
         return Err(Failure::new(Code::Conflict, "owned", message).hint("try again when it has ended"));
     }
     match status_of(owner, settings.timeout) {
-        Some(_) => Ok(running("already running", owner)),
-        None => {
-            let message = format!("Emacs, process {}, owns the board but does not answer", owner.pid);
-            Err(Failure::new(Code::Unreachable, "no-answer", message)
-                .hint("see `fleet daemon logs`; `fleet daemon stop` ends it"))
-        }
+        Some(_) => Ok(DaemonInfo::answering(What::AlreadyRunning, owner).outcome()),
+        None => Err(no_answer(owner)),
     }
 }
 
-fn running(what: &str, owner: &OwnerInfo) -> Outcome {
-    let json = json!({ "v": 1, "ok": true, "daemon": { "what": what, "pid": owner.pid, "socket": owner.socket } });
-    Outcome::value(json, format!("{what}: Emacs, process {}", owner.pid))
-}
-
 /// Waits until the new Emacs answers, ends, or has had its time.
-fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<OwnerInfo, Failure> {
+fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Outcome, Failure> {
     let place = &launch.place;
     let began = Instant::now();
     let mut told = false;
@@ -91,11 +88,11 @@ fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<OwnerInfo, 
         let serves = |owner: &OwnerInfo| owner.pid == child.id() && status_of(owner, ANSWER_WITHIN).is_some();
         // Emacs opens its own socket after the board's; `fleet eval` and `fleet daemon stop` need it.
         if let Some(owner) = owner.filter(serves).filter(|_| emacsclient::listens(&launch.socket)) {
-            return Ok(owner);
+            return Ok(DaemonInfo::answering(What::Started, &owner).outcome());
         }
         let ended = Watched::open(child.id()).is_none_or(|process| process.wait(LOOK_EVERY));
         if ended {
-            return Err(ended_early(child, &place.state, log_from));
+            return after_end(child, place, log_from);
         }
         if !told && began.elapsed() > QUIET {
             ui::tell(&format!("fleet: waiting for Emacs, process {}, to open {}", child.id(), place.file.display()));
@@ -105,6 +102,53 @@ fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<OwnerInfo, 
     let message = format!("Emacs, process {}, does not answer after {START_SECS_MAX}s; it still runs", child.id());
     Err(Failure::new(Code::Unreachable, "slow-start", message)
         .hint("see `fleet daemon logs` and `fleet daemon status`"))
+}
+
+/// What the end of a starting Emacs means: it lost against another start, it said why, or nobody knows.
+fn after_end(child: &mut Child, place: &BoardPlace, log_from: u64) -> Result<Outcome, Failure> {
+    let Some(said) = start_failure(&place.state, log_from, child.id()) else {
+        return Err(ended_early(child, &place.state, log_from));
+    };
+    // Reaps it; how it ended is told by what it said.
+    let _ = child.wait();
+    let failure = told(said, &place.state);
+    if failure.reason != "board-owned" {
+        return Err(failure);
+    }
+    match rival(place)? {
+        Some(owner) => Ok(DaemonInfo::answering(What::AlreadyRunning, &owner).outcome()),
+        None => Err(failure),
+    }
+}
+
+/// The Emacs that another start made at the same time, once it answers.
+fn rival(place: &BoardPlace) -> Result<Option<OwnerInfo>, Failure> {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(RIVAL_SECS_MAX) {
+        match living_owner(&place.file)? {
+            Some((owner, _)) if owner.kind != OwnerKind::Emacs => return Ok(None),
+            Some((owner, _)) if status_of(&owner, ANSWER_WITHIN).is_some() => return Ok(Some(owner)),
+            // It has the lock and has not said yet how to reach it, or is about to answer.
+            _ => thread::sleep(LOOK_EVERY),
+        }
+    }
+    Ok(None)
+}
+
+/// What Lisp said, in the words of a reply. An error that is not Fleet's own is one of Lisp.
+fn told(said: StartFailure, state: &Path) -> Failure {
+    let by_symbol = Code::ALL.into_iter().find(|code| code.symbol() == Some(&said.symbol));
+    let Some(code) = said.code.or(by_symbol) else {
+        let message = format!("Lisp failed while Emacs started: {}", said.message);
+        let hint = format!("the whole log is {}", log_path(state).display());
+        return Failure::new(Code::General, "lisp-error", message).hint(hint);
+    };
+    let reason = said.reason.as_deref().unwrap_or("start-failed");
+    let failure = Failure::new(code, reason, said.message);
+    match said.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 fn ended_early(child: &mut Child, state: &Path, log_from: u64) -> Failure {

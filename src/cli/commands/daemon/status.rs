@@ -1,4 +1,9 @@
-use super::{living_owner, rough, status_of};
+//! `fleet daemon status`: the owner of the board from outside, also when it does not answer.
+
+use super::{
+    info::{DaemonInfo, What},
+    living_owner, no_answer, rough, status_of,
+};
 use crate::{
     adapters::clock,
     cli::{options::Settings, ui::Outcome},
@@ -26,17 +31,13 @@ pub fn run(_: StatusArgs, settings: &Settings) -> Result<Outcome, Failure> {
     };
     let reply = status_of(&owner, settings.timeout);
     let up = owner.held_for(clock::now().wall.unix_ms());
-    let json = json!({
-        "v": 1,
-        "ok": reply.is_some(),
-        "daemon": {
-            "kind": owner.kind,
-            "pid": owner.pid,
-            "socket": owner.socket,
-            "up_secs": up.map(|time| time.as_secs()),
-            "answers": reply.is_some(),
-        },
-    });
+    let json = match &reply {
+        Some(_) => json!({ "v": 1, "ok": true, "daemon": DaemonInfo::answering(What::Running, &owner) }),
+        None => {
+            let daemon = DaemonInfo::silent(What::Running, &owner);
+            json!({ "v": 1, "ok": false, "daemon": daemon, "error": no_answer(&owner) })
+        }
+    };
     let socket = owner.socket.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string());
     let up = up.map_or_else(|| "an unknown time".into(), rough);
     let text = format!(

@@ -1,4 +1,9 @@
-use super::living_owner;
+//! `fleet daemon stop`: asks first, then signals; never kills.
+
+use super::{
+    info::{DaemonInfo, What},
+    living_owner,
+};
 use crate::{
     adapters::{
         emacs_daemon::STOP_FORM,
@@ -12,7 +17,6 @@ use crate::{
     },
     core::{code::Code, wire::Failure},
 };
-use serde_json::json;
 use std::time::Duration;
 
 /// How long Emacs may take to end after it was asked.
@@ -30,7 +34,7 @@ pub struct StopArgs {}
 /// Stops the owner of the board and waits for its end.
 pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let Some((owner, process)) = living_owner(&settings.board)? else {
-        return Ok(stopped("not running", None));
+        return Ok(DaemonInfo::nobody().outcome());
     };
     if owner.kind != OwnerKind::Emacs {
         let message = format!("process {} ({}) owns the board, not an Emacs", owner.pid, owner.kind.name());
@@ -38,10 +42,10 @@ pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
     }
     let asked = ask_to_end(&owner, settings)?;
     if asked && process.wait(Duration::from_secs(STOP_SECS_MAX)) {
-        return Ok(stopped("stopped", Some(&owner)));
+        return Ok(DaemonInfo::silent(What::Stopped, &owner).outcome());
     }
     terminate(&owner, &process)?;
-    Ok(stopped("stopped by SIGTERM", Some(&owner)))
+    Ok(DaemonInfo::silent(What::Terminated, &owner).outcome())
 }
 
 /// Whether Emacs heard the order; a refusal that Lisp gave is passed on.
@@ -75,10 +79,4 @@ fn terminate(owner: &OwnerInfo, process: &Watched) -> Result<(), Failure> {
     }
     let message = format!("Emacs, process {}, still runs {TERM_SECS_MAX}s after SIGTERM", owner.pid);
     Err(failed(message).hint("it may be busy: look at its display and at `fleet daemon logs`, then try again"))
-}
-
-fn stopped(what: &str, owner: Option<&OwnerInfo>) -> Outcome {
-    let pid = owner.map(|owner| owner.pid);
-    let json = json!({ "v": 1, "ok": true, "daemon": { "what": what, "pid": pid } });
-    Outcome::value(json, pid.map_or_else(|| what.to_string(), |pid| format!("{what}: Emacs, process {pid}")))
 }
