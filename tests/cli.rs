@@ -8,7 +8,12 @@ use fleet::{
         wire::{Call, Failure, Reply, Request, TaskInfo},
     },
 };
-use std::{fs, os::unix::net::UnixStream, process::Stdio, sync::mpsc};
+use std::{
+    fs,
+    os::unix::net::{UnixListener, UnixStream},
+    process::Stdio,
+    sync::mpsc,
+};
 
 fn send(reply: &Reply, stream: UnixStream) {
     let json = serde_json::to_vec(reply).expect("plain");
@@ -301,6 +306,9 @@ fn a_daemon_starts_once_answers_and_stops() {
     fs::write(sandbox.path("fleet.el"), "").expect("written");
     let _server = sandbox.serve(answers(3));
     fs::remove_file(sandbox.state().join("owner")).expect("removed");
+    let socket = sandbox.path(".emacs.d/server/bezalel");
+    fs::create_dir_all(socket.parent().expect("a directory")).expect("made");
+    let _emacs_server = UnixListener::bind(&socket).expect("bound");
     let home = sandbox.path("");
     let daemon = |args: &[&str]| {
         let args = [&["daemon"], args].concat();
@@ -310,7 +318,6 @@ fn a_daemon_starts_once_answers_and_stops() {
     assert_eq!(started.code, 0, "{started:?}");
     let pid: u32 = started.stdout.trim().rsplit(' ').next().and_then(|pid| pid.parse().ok()).expect("a process id");
     let argv = fs::read_to_string(sandbox.path("argv")).expect("called");
-    let socket = sandbox.path(".emacs.d/server/bezalel");
     assert!(argv.starts_with(&format!("--fg-daemon={}\n-Q\n-L\n", socket.display())), "{argv}");
     assert!(!argv.contains("board.org"), "the board reaches Emacs through its environment only: {argv}");
     assert!(daemon(&["logs"]).stdout.ends_with("board.org\n"));

@@ -17,6 +17,7 @@ use fleet::{
 };
 use serde_json::Value;
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -150,15 +151,24 @@ impl Ran {
     }
 }
 
-/// The heading of `text` that carries the ID `task`, down to the next one; there must not be two.
+/// The headings of `text` that carry an ID, each down to the next one; no two may carry the same.
 #[track_caller]
-pub fn heading_of<'t>(text: &'t str, task: &str) -> Option<&'t str> {
+pub fn headings(text: &str) -> HashMap<&str, &str> {
     let starts = text.match_indices("* ").map(|(at, _)| at).filter(|at| *at == 0 || text[..*at].ends_with('\n'));
     let starts: Vec<usize> = starts.chain([text.len()]).collect();
-    let headings = starts.windows(2).map(|ends| &text[ends[0]..ends[1]]);
-    let found: Vec<&str> = headings.filter(|heading| property(heading, "ID") == Some(task)).collect();
-    assert!(found.len() < 2, "{task} has several headings: {found:#?}");
-    found.first().copied()
+    let mut headings = HashMap::new();
+    for heading in starts.windows(2).map(|ends| &text[ends[0]..ends[1]]) {
+        let Some(id) = property(heading, "ID") else { continue };
+        let other = headings.insert(id, heading);
+        assert!(other.is_none(), "{id} has several headings in\n{text}");
+    }
+    headings
+}
+
+/// The heading of `text` that carries the ID `task`, down to the next one.
+#[track_caller]
+pub fn heading_of<'t>(text: &'t str, task: &str) -> Option<&'t str> {
+    headings(text).remove(task)
 }
 
 /// The value of a property in the text of one heading.
