@@ -46,7 +46,7 @@ lint: deps ## check formatting, clippy, documentation and Elisp
 
 check: lint test ## lint and test: what CI runs
 
-bench: deps ## measure the board
+bench: build ## measure the board
 	$(CARGO) bench $(CARGO_FLAGS) --bench board
 
 # With sudo, what the user has built is installed; root's cargo is not asked.

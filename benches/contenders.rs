@@ -6,12 +6,13 @@ use crate::support::{
     sandbox::Sandbox,
 };
 use fleet::{
-    adapters::{clock, owner::OwnerKind, socket::SocketClient},
+    adapters::{clock, journal::Phase, owner::OwnerKind, socket::SocketClient},
     core::queue::event::{Auth, Via},
     engine::{Ask, Caller, Engine},
 };
 use rustix::fs::fdatasync;
 use std::{
+    cell::Cell,
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -74,6 +75,11 @@ impl Act {
 pub trait Contender {
     /// Does `act` to `task` and says how long its caller waited.
     fn time(&mut self, act: Act, task: &Task) -> Duration;
+
+    /// How much of the last time was one write and its sync, where that can be told apart.
+    fn synced(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What any durable answer costs: one record written and synced.
@@ -81,6 +87,11 @@ pub struct Disk {
     pub file: File,
     pub end: u64,
     pub record: Vec<u8>,
+}
+
+thread_local! {
+    static WRITING: Cell<Option<Instant>> = const { Cell::new(None) };
+    static SYNCED: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
 /// The engine on a file, no Emacs.
@@ -138,6 +149,11 @@ impl Alone {
     pub fn open(path: &Path) -> Self {
         let mut engine = Engine::open(path, OwnerKind::Offline, &clock::now()).expect("a board that can be owned");
         engine.apply_all();
+        engine.observe_journal(|phase| match phase {
+            Phase::BeforeWrite => WRITING.set(Some(Instant::now())),
+            Phase::AfterWrite => {}
+            Phase::AfterSync => SYNCED.set(WRITING.get().map(|start| start.elapsed())),
+        });
         Self { engine, count: 0 }
     }
 }
@@ -151,6 +167,10 @@ impl Contender for Alone {
         assert!(replies[0].ok, "refused: {:?}", replies[0].error);
         self.engine.apply_all();
         time
+    }
+
+    fn synced(&self) -> Option<Duration> {
+        SYNCED.take()
     }
 }
 

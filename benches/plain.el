@@ -38,11 +38,11 @@
   (plain--set id "IN_PROGRESS" "DONE"))
 
 (defun plain-poll (_id agent)
-  "Return the headlines of the first ten tasks for AGENT."
+  "Return the headlines of the tasks for AGENT."
   (with-current-buffer (car (seq-filter #'buffer-file-name (buffer-list)))
     (goto-char (point-min))
     (let ((regexp (format "^\\*+ PENDING .*:%s:.*$" agent)) (found nil))
-      (while (and (< (length found) 10) (re-search-forward regexp nil t))
+      (while (re-search-forward regexp nil t)
         (push (match-string 0) found))
       (nreverse found))))
 

@@ -53,6 +53,7 @@
 (declare-function fleet--mod-replaced "ext:fleet-module.so" (text))
 (declare-function fleet--mod-settle "ext:fleet-module.so" (all))
 (declare-function fleet--mod-adopt-file "ext:fleet-module.so" ())
+(declare-function fleet--mod-set-paused "ext:fleet-module.so" (why))
 (declare-function fleet--mod-notice "ext:fleet-module.so" (text))
 (declare-function fleet--mod-resolve "ext:fleet-module.so" ())
 (declare-function fleet--mod-char-count "ext:fleet-module.so" ())
@@ -310,6 +311,7 @@ person is at work, wait for a command or the next second."
                           (buffer-substring-no-properties (point-min) (point-max))))))))
     (fleet-watch-settled)
     (setq fleet-watch--person-dirty nil)
+    (fleet--mod-set-paused "")
     (when trouble
       (fleet--mod-notice trouble))
     (run-hooks 'fleet-board-replaced-hook)))

@@ -96,7 +96,6 @@ What speaks against it is shown by `fleet-status'."
 (defun fleet-save--obstacle ()
   "Return why the board must not be saved now: a string, `wait', or nil."
   (cond
-   ((and fleet-watch--person-dirty (not fleet-save-person-edits)) 'wait)
    ((fleet-save-file-missing)
     (unless (fleet-save--gone-long-p) (fleet-save-soon))
     (if (fleet-save--gone-long-p)
@@ -106,7 +105,8 @@ What speaks against it is shown by `fleet-status'."
     "the board's file was changed on disk while the board has unsaved edits; revert or save it")
    ((stringp (file-locked-p buffer-file-truename))
     (format "%s is editing the board's file in another Emacs"
-            (file-locked-p buffer-file-truename)))))
+            (file-locked-p buffer-file-truename)))
+   ((and fleet-watch--person-dirty (not fleet-save-person-edits)) 'wait)))
 
 (defun fleet-save-file-missing ()
   "Return non-nil if the board's file is not there, and note since when."

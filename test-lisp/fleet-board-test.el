@@ -98,6 +98,29 @@ Body one.
       (should (fleet-board-test-line (concat ":TOKEN: +" (plist-get reply :token))))
       (should (fleet-board-test-agrees-p)))))
 
+(ert-deftest fleet-board-an-empty-board-gets-its-first-task ()
+  :tags '(native)
+  (dolist (text '("" "#+TITLE: Fleet\n" "no newline"))
+    (fleet-board-test-with text
+      (let ((reply (fleet-call "timmy" '(:verb "add" :title "Dredge"))))
+        (should (eq t (plist-get reply :applied)))
+        (should (equal (fleet-board-test-line "Dredge") "* PENDING Dredge"))
+        (should (string-prefix-p text (buffer-string)))
+        (should (fleet-board-test-agrees-p))))))
+
+(ert-deftest fleet-board-what-waits-for-a-missing-heading-does-not-keep-emacs-busy-r17 ()
+  :tags '(native)
+  (fleet-board-test-with fleet-board-test-text
+    (fleet-board-test-claim "TASK-002")
+    (goto-char (point-min))
+    (search-forward "TASK-002 Fix")
+    (beginning-of-line)
+    (delete-region (point) (progn (search-forward ":END:\n* DONE") (line-beginning-position)))
+    (let ((reply (fleet-call "timmy" '(:verb "done" :task "TASK-002"))))
+      (should (equal "missing" (plist-get reply :board)))
+      (should (> (fleet--mod-pending) 0))
+      (should-not fleet-board--soon))))
+
 (ert-deftest fleet-board-a-held-task-is-refused-to-another ()
   :tags '(native)
   (fleet-board-test-with fleet-board-test-text

@@ -112,6 +112,13 @@
       (should (= tick (buffer-modified-tick)))
       (should-not (buffer-modified-p)))))
 
+(ert-deftest fleet-edit-changes-the-text-before-the-first-heading-r15 ()
+  (fleet-edit-test--with-board
+    (should (eq 'stale (fleet-edit-apply buffer 24 "" '((24 "" "# x\n")))))
+    (should (equal (buffer-string) fleet-edit-test-board))
+    (should (eq t (fleet-edit-apply buffer 1 "" '((24 "" "# x\n")))))
+    (should (equal (buffer-substring 1 31) "#+TODO: PENDING | DONE\n# x\n* P"))))
+
 (ert-deftest fleet-edit-takes-all-back-where-a-later-text-is-another-r15 ()
   (fleet-edit-test--with-board
     (goto-char 29)

@@ -4,10 +4,10 @@
 //! on the person's text and place, down to the bottom of the undo history.
 
 use crate::support::{
+    live::{Agent, Live},
     process::PATIENCE,
     pty::Pty,
     sandbox::Sandbox,
-    seat::{Agent, Desk},
 };
 use serde_json::json;
 use std::{
@@ -149,9 +149,9 @@ struct Record {
 }
 
 /// Types rounds until `enough` says so, then undoes everything.
-fn type_rounds(desk: &Desk<'_>, bustle: Option<&Bustle>, enough: impl Fn(usize) -> bool) -> Record {
-    let mut person = desk.person();
-    desk.daemon.eval(&format!("(typing-begin {:?})", desk.sandbox.path("records")));
+fn type_rounds(live: &Live<'_>, bustle: Option<&Bustle>, enough: impl Fn(usize) -> bool) -> Record {
+    let mut person = live.person();
+    live.daemon.eval(&format!("(typing-begin {:?})", live.sandbox.path("records")));
     let press = |person: &mut Pty, key: &str| {
         person.type_keys(key);
         if let Some(bustle) = bustle {
@@ -163,42 +163,42 @@ fn type_rounds(desk: &Desk<'_>, bustle: Option<&Bustle>, enough: impl Fn(usize) 
         for key in strokes(&round(rounds)) {
             press(&mut person, &key);
         }
-        desk.keys_are_read();
+        live.keys_are_read();
         rounds += 1;
     }
-    while desk.daemon.eval("typing-bottom") == "nil" {
+    while live.daemon.eval("typing-bottom") == "nil" {
         for _ in 0..UNDOS_PER_LOOK {
             press(&mut person, "C-_");
         }
-        desk.keys_are_read();
+        live.keys_are_read();
     }
-    let undone = desk.daemon.eval("typing-undone").parse().expect("a number");
-    let records = desk.sandbox.read("records");
+    let undone = live.daemon.eval("typing-undone").parse().expect("a number");
+    let records = live.sandbox.read("records");
     Record { commands: records.split('\x0c').skip(1).map(str::to_owned).collect(), undone, rounds }
 }
 
-fn desk(sandbox: &Sandbox) -> Desk<'_> {
-    let desk = Desk::with(sandbox, &board());
-    desk.daemon.eval(&format!("(load {:?})", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/typing.el")));
-    desk
+fn at_work(sandbox: &Sandbox) -> Live<'_> {
+    let live = Live::with(sandbox, &board());
+    live.daemon.eval(&format!("(load {:?})", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/typing.el")));
+    live
 }
 
 /// The run with agents.
-fn type_among_agents(desk: &Desk<'_>, enough: impl Fn(usize) -> bool) -> Record {
+fn type_among_agents(live: &Live<'_>, enough: impl Fn(usize) -> bool) -> Record {
     let bustle = Bustle::default();
     thread::scope(|scope| {
         let _over = EndOf(&bustle);
         for number in 0..AGENTS {
-            let (socket, bustle) = (desk.socket(), &bustle);
+            let (socket, bustle) = (live.socket(), &bustle);
             scope.spawn(move || work(&socket, number, bustle));
         }
-        type_rounds(desk, Some(&bustle), enough)
+        type_rounds(live, Some(&bustle), enough)
     })
 }
 
 fn type_alone(rounds: usize) -> Record {
     let sandbox = Sandbox::new();
-    type_rounds(&desk(&sandbox), None, |done| done == rounds)
+    type_rounds(&at_work(&sandbox), None, |done| done == rounds)
 }
 
 /// Where two runs first differ, or `None`.
@@ -226,10 +226,10 @@ fn only_in_one(alone: &str, among: &str) -> String {
 
 /// Every task of the agents stands on the board once, in the state that the journal has decided.
 #[track_caller]
-fn assert_claims_are_shown(desk: &Desk<'_>) {
-    desk.until("nothing waits for the buffer", || desk.status().unapplied == 0);
-    let text = desk.text();
-    let tasks = desk.fleet(&["list", "--limit", "10000"]).tasks.expect("a list");
+fn assert_claims_are_shown(live: &Live<'_>) {
+    live.until("nothing waits for the buffer", || live.status().unapplied == 0);
+    let text = live.text();
+    let tasks = live.fleet(&["list", "--limit", "10000"]).tasks.expect("a list");
     for n in 1..=AGENTS * TASKS_PER_AGENT {
         let name = format!("AG-{n:02}");
         let task = tasks.iter().find(|task| task.title.starts_with(&name)).unwrap_or_else(|| panic!("no {name}"));
@@ -244,9 +244,9 @@ fn keys_typed_among_agents_leave_what_they_leave_alone_r16() {
     let secs =
         env::var("FLEET_TEST_TYPING_SECS").ok().map(|secs| secs.parse().expect("seconds")).unwrap_or(TYPING_SECS);
     let sandbox = Sandbox::new();
-    let desk = desk(&sandbox);
+    let live = at_work(&sandbox);
     let begun = Instant::now();
-    let among = type_among_agents(&desk, |_| begun.elapsed() >= Duration::from_secs(secs));
+    let among = type_among_agents(&live, |_| begun.elapsed() >= Duration::from_secs(secs));
     let alone = type_alone(among.rounds);
     eprintln!("{} rounds, {} commands, {} undo steps", among.rounds, among.commands.len(), among.undone);
     if let Some(difference) = difference(&alone, &among) {
@@ -255,15 +255,15 @@ fn keys_typed_among_agents_leave_what_they_leave_alone_r16() {
     assert!(among.undone > 20 * among.rounds, "{} steps are too few to mean anything", among.undone);
     let last = among.commands.last().expect("commands");
     assert!(!last.contains("New berth") && last.contains("* PENDING Pier four\nplanks\nnails\n"), "{last}");
-    assert_claims_are_shown(&desk);
+    assert_claims_are_shown(&live);
 }
 
 #[test]
 fn the_typing_test_tells_a_plain_shift_from_r16() {
     let sandbox = Sandbox::new();
-    let desk = desk(&sandbox);
-    desk.daemon.eval("(typing-plant-shift)");
-    let among = type_among_agents(&desk, |done| done == ROUNDS_WITH_SHIFT);
+    let live = at_work(&sandbox);
+    live.daemon.eval("(typing-plant-shift)");
+    let among = type_among_agents(&live, |done| done == ROUNDS_WITH_SHIFT);
     let alone = type_alone(ROUNDS_WITH_SHIFT);
     assert!(difference(&alone, &among).is_some(), "shifting positions went unnoticed");
 }

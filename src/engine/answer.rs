@@ -61,7 +61,7 @@ impl Engine {
         match &request.call {
             Call::Poll { tags, limit } => {
                 let found = ready::ready(&self.model, request.agent.as_ref(), tags, now);
-                reply.tasks = Some(self.listed(found.into_iter(), *limit, now));
+                reply.tasks = Some(self.listed(found, *limit, now));
             }
             Call::List { state, tags, holder, limit } => {
                 let wanted = |task: &Task<'_>| self.is_wanted(task, state.as_deref(), tags, holder.as_ref());

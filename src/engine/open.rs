@@ -11,7 +11,7 @@ use crate::{
         id::Token,
         queue::{
             board::Board,
-            event::{Actor, Change, Event, Replaced},
+            event::{Actor, Change, Event, KnownFile},
             ledger::Ledger,
             model::Model,
         },
@@ -91,8 +91,14 @@ impl Engine {
             ));
         }
         engine.unsaved = engine.unsaved_events().map_err(OpenError::Stopped)?.len() as u64;
-        let epoch = engine.later_epoch();
-        let opened = Change::Opened { owner: kind_name.into(), pid: std::process::id(), covers: history.covers, epoch };
+        let opened = Change::Opened {
+            owner: kind_name.into(),
+            pid: std::process::id(),
+            covers: engine.saved,
+            without: engine.waiting.iter().copied().collect(),
+            hash: engine.file_hash.clone(),
+            epoch: engine.later_epoch(),
+        };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
         Ok(engine)
@@ -111,7 +117,8 @@ impl Engine {
     }
 }
 
-/// What must be known of a journal before it can be folded: which save the file is, and which edits are void.
+/// What must be known of a journal before it can be folded: which of the files it knows is there, and which edits are
+/// void.
 struct History {
     /// Everything up to this number stands in the file.
     covers: u64,
@@ -122,9 +129,10 @@ struct History {
 }
 
 impl History {
-    /// Finds the save that wrote the file with `hash`; of a file that was changed since, the last save.
+    /// Finds the last save that wrote, or start that found, the file with `hash`; of a file that was changed since, the
+    /// last one known. A save that was announced and never published is passed over: its file is not there.
     fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
-        let mut saves = Vec::new();
+        let mut files = Vec::new();
         let mut opened = Vec::new();
         for record in replay.records() {
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
@@ -132,20 +140,20 @@ impl History {
             }
             match event(record.number, record.event)?.change {
                 Change::Saving { hash, covers, without, replaces } => {
-                    saves.push((Replaced { hash, covers, without }, replaces));
+                    // A save that was announced and never made left the file that it was to replace.
+                    files.extend(replaces);
+                    files.push(KnownFile { hash, covers, without });
                 }
-                Change::Opened { covers, .. } => opened.push((covers, record.number)),
+                Change::Opened { hash, covers, without, .. } => {
+                    opened.push((covers, record.number));
+                    files.push(KnownFile { hash, covers, without });
+                }
                 _ => {}
             }
         }
-        let same = saves.iter().rposition(|(saved, _)| saved.hash == hash);
-        let save = match (same, saves.pop()) {
-            (Some(at), last) => saves.into_iter().chain(last).nth(at).map(|(saved, _)| saved),
-            // The last save was announced and never made.
-            (None, Some((_, Some(replaced)))) if replaced.hash == hash => Some(replaced),
-            (None, last) => last.map(|(saved, _)| saved),
-        };
-        let (covers, without) = save.map_or((0, Vec::new()), |save| (save.covers, save.without));
+        let same = files.iter().rposition(|file| file.hash == hash);
+        let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
+        let (covers, without) = file.map_or((0, Vec::new()), |file| (file.covers, file.without));
         opened.push((covers, u64::MAX));
         Ok(Self { covers, without: without.into_iter().collect(), void: opened })
     }

@@ -26,8 +26,26 @@ impl Engine {
     pub fn resync(&mut self, window: &Window, text: &str, now: &Now) {
         // An edit that was planned for the text as it was is planned anew.
         self.planned = None;
+        let keywords = self.model.board.settings().keywords.clone();
         let spliced = self.model.board.splice(window, text);
         self.hold(spliced, now);
+        if keywords != self.model.board.settings().keywords {
+            self.show_again();
+        }
+    }
+
+    /// The board has other keywords now: what it could not show before it may show now.
+    fn show_again(&mut self) {
+        let board = &self.model.board;
+        let differing = self.model.ledger.records().filter(|(task, record)| {
+            let section = self.model.home_of(task).map(|at| &board.sections()[at]);
+            let is_resting = |section: &&Section| !self.model.held.contains_key(&section.uid);
+            let differs = |section: &Section| section.keyword() != Some(&record.keyword);
+            record.gone.is_none() && section.filter(is_resting).is_some_and(differs)
+        });
+        let mut tasks: Vec<String> = differing.map(|(task, _)| task.to_owned()).collect();
+        tasks.sort_unstable();
+        self.queue.extend(tasks.into_iter().map(Work::Restore));
     }
 
     /// Takes over a whole text whose changes nobody reported.
@@ -49,10 +67,14 @@ impl Engine {
             if section.heading.is_none() {
                 continue;
             }
+            let uid = section.uid;
             if predecessor.is_none() {
-                strangers.push(section.uid);
+                strangers.push(uid);
             }
-            self.hold_one(section.uid, predecessor, now);
+            if let Some(id) = predecessor.as_ref().and_then(|before| self.lost_id(before, at)) {
+                self.model.stamped.insert(uid, id);
+            }
+            self.hold_one(uid, predecessor, now);
         }
         self.settle_homes(&strangers);
         gone.into_iter().flatten().for_each(|section| self.miss(section, now));
@@ -63,12 +85,18 @@ impl Engine {
         self.model.held.entry(uid).or_insert(Held { before, changed_ms }).changed_ms = changed_ms;
     }
 
+    /// The ID of a task of the journal that was deleted from its heading: it is to be written again.
+    fn lost_id(&self, before: &Section, at: usize) -> Option<String> {
+        let id = before.id().filter(|_| self.model.board.sections()[at].id().is_none())?;
+        (self.model.ledger.record(id).is_some() && self.model.home_of(id).is_none()).then(|| id.to_owned())
+    }
+
     /// Where a heading came whose ID is on the board already, the one that had it first keeps it (R17).
     fn settle_homes(&mut self, strangers: &[u64]) {
         for uid in strangers {
             let section = self.model.board.index_of(*uid).map(|at| &self.model.board.sections()[at]);
             let Some(id) = section.and_then(Section::id).map(str::to_owned) else { continue };
-            self.model.settle_home(&id, |section| !strangers.contains(&section.uid));
+            self.model.settle_home(&id, |section| u8::from(!strangers.contains(&section.uid)));
         }
     }
 
@@ -104,7 +132,7 @@ impl Engine {
         let section = held.and_then(|held| held.before).unwrap_or(section);
         let name = self.model.stamped.get(&uid).map_or_else(|| section.name().to_owned(), Clone::clone);
         let is_known = self.model.ledger.record(&name).is_some();
-        if name.is_empty() || section.state.is_none() || (is_news && !is_known) {
+        if name.is_empty() || (!is_known && (is_news || section.state.is_none())) {
             return;
         }
         match self.model.home_of(&name) {
@@ -112,7 +140,7 @@ impl Engine {
                 let heir = self.model.board.sections()[at].uid;
                 if self.model.homes.get(&name).is_none_or(|home| *home == uid) {
                     self.model.homes.insert(name, heir);
-                    self.hold_one(heir, Some(section), now);
+                    self.model.held.insert(heir, Held { before: Some(section), changed_ms: now.boot_ms });
                 }
             }
             _ => {
@@ -170,10 +198,10 @@ impl Engine {
         let sets_state = edited.iter().any(|change| matches!(change, Change::Edited { field: Field::State, .. }));
         let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
         let differs = !sets_state && decided.is_some() && decided != section.keyword();
-        let is_old = record.is_some_and(|record| merge::has_old_token(section, record));
-        let waits = self.queue.iter().any(|work| matches!(work, Work::Event(..)) && work.task() == Some(&task));
+        let is_old = record.is_some_and(|record| section.id().is_none() || merge::has_old_token(section, record));
         changes.extend(edited);
-        if cancels || ((differs || is_old) && !waits) {
+        if cancels || differs || is_old {
+            // Behind the events that wait: it makes the heading show where they end.
             self.queue.push_back(Work::Restore(task));
         }
     }

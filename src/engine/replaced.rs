@@ -8,7 +8,7 @@ use crate::core::{
     },
     time::Now,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How many notices of one merge are kept; a count stands for the rest.
 const MERGE_NOTICES_MAX: usize = 5;
@@ -50,9 +50,18 @@ impl Engine {
         self.find_unstamped(&waiting);
         let mut merged = merge::merge(&self.model);
         let added: HashSet<&str> = waiting.iter().filter_map(|(_, event)| added(event)).collect();
+        // What was added and never saved is added again.
         merged.recover.retain(|task| !added.contains(task.as_str()));
+        merged
+            .by_hand
+            .retain(|change| !matches!(change, Change::Removed { task, .. } if added.contains(task.as_str())));
         // A heading comes back before the events that happened to it.
         self.queue = merged.recover.drain(..).map(Work::Recover).collect();
+        // Between them there may have been edits by hand that are void now: in the end the text must show where it ended.
+        let moved = waiting.iter().filter(|(_, event)| event.change.transition().is_some());
+        let moved: BTreeSet<String> = moved.filter_map(|(_, event)| event.change.task().map(Into::into)).collect();
+        merged.restore.retain(|task| !moved.contains(task));
+        merged.restore.extend(moved);
         self.queue.extend(waiting.into_iter().map(|(number, event)| Work::Event(number, Box::new(event))));
         if let Some(conflict) = merged.conflict.take() {
             self.in_conflict = true;
@@ -82,8 +91,13 @@ impl Engine {
     /// Of headings with the same ID the one with the journal's token is the task, else the first (R17).
     fn find_homes(&mut self) {
         for id in self.model.board.repeated_ids() {
-            let token = self.model.ledger.record(&id).and_then(|record| record.token).map(|token| token.to_string());
-            self.model.settle_home(&id, |section| token.is_some() && section.property("TOKEN") == token.as_deref());
+            let record = self.model.ledger.record(&id);
+            let keyword = record.map(|record| record.keyword.clone());
+            let token = record.and_then(|record| record.token).map(|token| token.to_string());
+            self.model.settle_home(&id, |section| {
+                let has_token = token.is_some() && section.property("TOKEN") == token.as_deref();
+                2 * u8::from(has_token) + u8::from(section.keyword() == keyword.as_deref())
+            });
         }
     }
 

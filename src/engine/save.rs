@@ -4,7 +4,7 @@ use super::{Engine, apply::Work, log::chain};
 use crate::{
     adapters::board_file::{self, BoardFileError},
     core::{
-        queue::event::{Actor, Change, Replaced},
+        queue::event::{Actor, Change, KnownFile},
         time::Now,
     },
 };
@@ -51,7 +51,7 @@ impl Engine {
             return Ok(Saved::Same);
         }
         let without = |waiting: &BTreeSet<u64>| waiting.iter().copied().collect();
-        let replaces = Replaced { hash: self.file_hash.clone(), covers: self.saved, without: without(&self.waiting) };
+        let replaces = KnownFile { hash: self.file_hash.clone(), covers: self.saved, without: without(&self.waiting) };
         let waiting = self.queue.iter().filter_map(Work::number).collect();
         let intent = Change::Saving {
             hash: hash.clone(),

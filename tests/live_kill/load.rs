@@ -13,7 +13,7 @@ use fleet::core::{
 use std::{
     fmt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    thread::Scope,
+    thread::{self, Scope},
 };
 
 /// Agents that ask over the socket.
@@ -51,6 +51,8 @@ struct State {
     returns: u32,
     cut_off: usize,
     stopping: bool,
+    /// An agent was told something that it could not believe, and gave up.
+    failed: bool,
     lost: u32,
     found_done: u32,
     found_undone: u32,
@@ -66,6 +68,9 @@ pub struct Load<'f> {
 /// Lets the agents finish what they do and end, also when the test fails.
 pub struct Stop<'l>(&'l Load<'l>);
 
+/// Ends the waiting of everybody else when an agent fails.
+struct FailWhenPanicking<'l>(&'l Load<'l>);
+
 impl<'f> Load<'f> {
     pub fn new(fleet: &'f Fleet<'f>) -> Self {
         Self { fleet, state: Mutex::default(), changed: Condvar::new() }
@@ -73,7 +78,11 @@ impl<'f> Load<'f> {
 
     pub fn start<'s>(&'s self, scope: &'s Scope<'s, '_>, seed: u64) {
         for place in 0..AGENTS {
-            scope.spawn(move || Agent::new(self, place, seed).work());
+            scope.spawn(move || {
+                let failing = FailWhenPanicking(self);
+                Agent::new(self, place, seed).work();
+                drop(failing);
+            });
         }
     }
 
@@ -118,6 +127,7 @@ impl<'f> Load<'f> {
         let deadline = Deadline::after(PATIENCE);
         let mut state = self.lock();
         while !is_there(&state) {
+            assert!(!state.failed, "an agent failed while others waited for {what}");
             let left = deadline.left().unwrap_or_else(|| panic!("no {what} within {PATIENCE:?}"));
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -164,6 +174,15 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.lock().stopping = true;
         self.0.changed.notify_all();
+    }
+}
+
+impl Drop for FailWhenPanicking<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().failed = true;
+            self.0.changed.notify_all();
+        }
     }
 }
 

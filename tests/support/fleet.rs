@@ -150,13 +150,15 @@ impl Ran {
     }
 }
 
-/// The heading of `text` that carries the ID `task`, down to the next one.
+/// The heading of `text` that carries the ID `task`, down to the next one; there must not be two.
+#[track_caller]
 pub fn heading_of<'t>(text: &'t str, task: &str) -> Option<&'t str> {
-    let id = format!("\n:ID:       {task}\n");
-    let at = text.find(&id)?;
-    let start = text[..at].rfind("\n* ").map_or(0, |start| start + 1);
-    let end = text[at..].find("\n* ").map_or(text.len(), |end| at + end + 1);
-    Some(&text[start..end])
+    let starts = text.match_indices("* ").map(|(at, _)| at).filter(|at| *at == 0 || text[..*at].ends_with('\n'));
+    let starts: Vec<usize> = starts.chain([text.len()]).collect();
+    let headings = starts.windows(2).map(|ends| &text[ends[0]..ends[1]]);
+    let found: Vec<&str> = headings.filter(|heading| property(heading, "ID") == Some(task)).collect();
+    assert!(found.len() < 2, "{task} has several headings: {found:#?}");
+    found.first().copied()
 }
 
 /// The value of a property in the text of one heading.

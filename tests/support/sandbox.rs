@@ -94,6 +94,9 @@ impl Sandbox {
         let mut command = self.command(env::var_os("EMACS").unwrap_or_else(|| "emacs".into()));
         let quiet = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)";
         command.args(["-Q", "--eval", quiet]);
+        if let Some(module) = env::var_os("FLEET_MODULE") {
+            command.env("FLEET_MODULE", module);
+        }
         command
     }
 

@@ -206,3 +206,6 @@ fn log_entry(number: u64, event: &Event) -> Option<String> {
     let (from, to) = event.change.transition()?;
     Some(format!("{} \\\\\n{told}", state_change(to, from, &stamp)))
 }
+
+#[cfg(test)]
+mod tests;

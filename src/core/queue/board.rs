@@ -4,9 +4,11 @@
 //! change in the buffer is read again only where it happened. Whatever was done to a board, it is the board that a
 //! fresh reading of its text would give.
 
+mod rank;
 mod section;
 mod splice;
 
+pub use rank::Rank;
 pub use section::Section;
 pub use splice::{Spliced, Window};
 
@@ -27,10 +29,12 @@ const NO_PARENT: u32 = u32::MAX;
 pub struct Board {
     settings: Settings,
     sections: Vec<Section>,
-    /// Characters per section; apart from the sections so that summing them up is fast. So are the next two.
+    /// Characters per section; apart from the sections so that summing them up is fast. So are the next three.
     chars: Vec<u32>,
     /// Newlines per section.
     newlines: Vec<u32>,
+    /// The rank of each section that is a task.
+    ranks: Vec<Option<Rank>>,
     /// The index of each section's parent heading, or [`NO_PARENT`].
     parents: Vec<u32>,
     /// Where each ID, CUSTOM_ID and leading token stands, in board order.
@@ -59,6 +63,7 @@ impl Board {
             sections: Vec::new(),
             chars: Vec::new(),
             newlines: Vec::new(),
+            ranks: Vec::new(),
             parents: Vec::new(),
             names: HashMap::new(),
             places: HashMap::new(),
@@ -105,6 +110,11 @@ impl Board {
     /// The line number of section `at`, from 1.
     pub fn line_of(&self, at: usize) -> u64 {
         1 + self.newlines[..at].iter().map(|&count| u64::from(count)).sum::<u64>()
+    }
+
+    /// Every task's rank and section.
+    pub fn ranks(&self) -> impl Iterator<Item = (Rank, usize)> {
+        self.ranks.iter().enumerate().filter_map(|(at, rank)| rank.map(|rank| (rank, at)))
     }
 
     /// The parent headings of section `at`, nearest first.
@@ -239,6 +249,7 @@ impl Board {
     fn index_all(&mut self) {
         self.agents = self.sections.first().map(|preamble| agents_in(&preamble.text)).unwrap_or_default();
         (self.chars, self.newlines) = self.sections.iter().map(|section| measures(&section.text)).unzip();
+        self.ranks = self.sections.iter().map(Rank::of).collect();
         self.names.clear();
         self.places.clear();
         (0..self.sections.len()).for_each(|at| self.learn(at));
@@ -247,6 +258,7 @@ impl Board {
 
     fn measure(&mut self, at: usize) {
         (self.chars[at], self.newlines[at]) = measures(&self.sections[at].text);
+        self.ranks[at] = Rank::of(&self.sections[at]);
     }
 
     /// Finds the parents of all sections from `from` on; those before it are right.

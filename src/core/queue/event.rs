@@ -222,8 +222,14 @@ pub enum Change {
         owner: String,
         /// Its process id.
         pid: u32,
-        /// The person's edits after this number were never saved and are void (R12).
+        /// The file holds everything up to this number. The person's edits after it were never saved and are void (R12).
         covers: u64,
+        /// Events before that which the file does not hold.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<u64>,
+        /// SHA-256 of the file's bytes, hex.
+        #[serde(default)]
+        hash: String,
         /// The epoch of the claims that follow; absent if it is the journal's own (R6).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<u32>,
@@ -239,13 +245,13 @@ pub enum Change {
         without: Vec<u64>,
         /// The file that it replaces; absent in records of the first version.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        replaces: Option<Replaced>,
+        replaces: Option<KnownFile>,
     },
 }
 
-/// The board's file before a save, by which a start knows that an announced save was never made.
+/// A file that the board once was, by which a start knows what the text that it finds already shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replaced {
+pub struct KnownFile {
     /// SHA-256 of the file's bytes, hex.
     pub hash: String,
     /// The last event that it holds.

@@ -84,7 +84,9 @@ impl<'m> Merge<'m> {
         if record.gone.is_some() {
             return;
         }
-        match self.unnamed.get_mut(record.title.as_str()).filter(|_| !record.title.is_empty()).map(Vec::as_mut_slice) {
+        // Only of what the file once had can there be an old copy; another heading may have the same title by chance.
+        let copies = self.unnamed.get_mut(record.title.as_str());
+        match copies.filter(|_| record.base.in_file && !record.title.is_empty()).map(Vec::as_mut_slice) {
             Some(&mut [at]) => {
                 self.unnamed.remove(record.title.as_str());
                 self.found.stamped.push((self.model.board.sections()[at].uid, task.into()));
@@ -102,7 +104,8 @@ impl<'m> Merge<'m> {
             self.found.by_hand.push(Change::Returned { task: task.into(), keyword: shown.into() });
             return;
         }
-        match judge(record, section) {
+        let can_show = self.model.board.settings().keywords.kind(&record.keyword).is_some();
+        match judge(record, section, can_show) {
             Side::Same => {}
             Side::Journal => self.found.restore.push(task.into()),
             Side::StaleCopy => {
@@ -129,15 +132,15 @@ impl<'m> Merge<'m> {
     }
 
     fn absent(&mut self, task: &'m str, record: &'m Record) {
-        if record.base.in_file {
-            let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
-            if !archived {
-                self.surprises.push(task);
-            }
-            self.found.by_hand.push(Change::Removed { task: task.into(), archived });
-        } else if record.heading.is_some() {
-            self.found.recover.push(task.into());
+        if !record.base.in_file && record.heading.is_some() {
+            return self.found.recover.push(task.into());
         }
+        let archived = State::of(&record.keyword, &self.model.board.settings().keywords).is_closed();
+        // A heading that no file ever had went with the text that it was typed into.
+        if record.base.in_file && !archived {
+            self.surprises.push(task);
+        }
+        self.found.by_hand.push(Change::Removed { task: task.into(), archived });
     }
 
     fn finish(mut self, known: usize) -> Merged {
@@ -158,13 +161,16 @@ pub fn has_old_token(heading: &Section, record: &Record) -> bool {
     token.zip(record.token).is_some_and(|(token, latest)| token.is_before(latest))
 }
 
-/// Who is right about a task.
-fn judge(record: &Record, heading: &Section) -> Side {
+/// Who is right about a task; the board `can_show` the journal's state only if it still has that keyword.
+fn judge(record: &Record, heading: &Section, can_show: bool) -> Side {
     let shown = heading.keyword().unwrap_or_default();
     let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
     let is_old = has_old_token(heading, record);
     if shown == record.keyword {
         return if is_old { Side::Journal } else { Side::Same };
+    }
+    if !can_show && !record.keyword.is_empty() {
+        return Side::Same;
     }
     if shown == record.base.keyword {
         // A state that the person set and never saved went with the text it stood in (R18).

@@ -146,22 +146,24 @@ impl Model {
         (self.place_of(id) == Some(at) && self.ledger.record(id).is_some()).then_some(id)
     }
 
-    /// Makes the first section with `id` that `is_old` its home, unless one is known already.
-    pub fn settle_home(&mut self, id: &str, is_old: impl Fn(&Section) -> bool) {
-        let is_known =
-            |uid: &u64| self.board.index_of(*uid).is_some_and(|at| self.board.sections()[at].id() == Some(id));
+    /// Makes one of the sections with `id` its home, unless one is known already: the first of those that `claim` most.
+    pub fn settle_home(&mut self, id: &str, claim: impl Fn(&Section) -> u8) {
+        let sections = self.board.sections();
+        let is_known = |uid: &u64| self.board.index_of(*uid).is_some_and(|at| sections[at].id() == Some(id));
         if self.board.with_id(id).nth(1).is_none() || self.homes.get(id).is_some_and(is_known) {
             return;
         }
-        let old = self.board.with_id(id).find(|&at| is_old(&self.board.sections()[at]));
-        if let Some(at) = old.or_else(|| self.home_of(id)) {
-            self.homes.insert(id.into(), self.board.sections()[at].uid);
+        let home = self.board.with_id(id).min_by_key(|&at| std::cmp::Reverse(claim(&sections[at])));
+        if let Some(at) = home {
+            self.homes.insert(id.into(), sections[at].uid);
         }
     }
 
     /// Finds the task called `name` (R25).
     pub fn find(&self, name: &str) -> Result<Task<'_>, Lookup> {
         let at = match self.board.resolve(name) {
+            // What the journal knows by this ID comes before a heading that is merely called so.
+            Ok(at) if self.is_tracked_elsewhere(name, at) => return self.find_off_board(name),
             Ok(at) => at,
             Err(Unresolved::Ambiguous(places)) => {
                 let is_tracked = self.ledger.record(name).is_some_and(|record| record.gone.is_none());
@@ -176,6 +178,11 @@ impl Model {
     /// Finds the task that BLOCKED_BY calls `name`; a title is no name there.
     pub fn find_named(&self, name: &str) -> Result<Task<'_>, Lookup> {
         if self.board.named(name).is_empty() { self.find_off_board(name) } else { self.find(name) }
+    }
+
+    fn is_tracked_elsewhere(&self, name: &str, at: usize) -> bool {
+        let is_its_own = self.board.sections()[at].id() == Some(name);
+        !is_its_own && (self.missing.contains_key(name) || self.place_of(name).is_some_and(|place| place != at))
     }
 
     fn find_off_board(&self, name: &str) -> Result<Task<'_>, Lookup> {

@@ -4,12 +4,14 @@ use crate::core::{
     id::AgentName,
     org,
     queue::{
+        board::Rank,
         ledger::Gone,
         model::{Lookup, Model, Task},
         state::State,
     },
     time::{Now, Stamp},
 };
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// The largest heading, in bytes, that can be claimed: the journal keeps a copy of it (R12).
 pub const HEADING_BYTES_MAX: usize = 8 << 20;
@@ -101,44 +103,31 @@ pub fn blocked_by<'t>(task: &Task<'t>) -> impl Iterator<Item = &'t str> {
 }
 
 /// The tasks that are ready for `agent` (for anyone, if `None`) and carry all of `tags`, best first.
-pub fn ready<'m>(model: &'m Model, agent: Option<&AgentName>, tags: &[String], now: &Now) -> Vec<Task<'m>> {
-    let offered = pending(model).filter(|task| is_offered(model, task, agent, tags, now));
-    let mut found: Vec<(Rank, Task<'m>)> = offered.map(|task| (rank(&task), task)).collect();
-    found.sort_by_key(|(rank, _)| *rank);
-    found.into_iter().map(|(_, task)| task).collect()
+///
+/// Whether a task is ready is the dear question, so it is asked in the order of the answer and only until the caller has
+/// enough of them.
+pub fn ready<'m>(
+    model: &'m Model,
+    agent: Option<&AgentName>,
+    tags: &[String],
+    now: &Now,
+) -> impl Iterator<Item = Task<'m>> {
+    let mut ranked: BinaryHeap<Reverse<(Rank, usize)>> = model.board.ranks().map(Reverse).collect();
+    let best_first = std::iter::from_fn(move || ranked.pop());
+    let pending = best_first.filter_map(|Reverse((_, at))| model.task_at(at)).filter(|t| t.state == State::Pending);
+    pending.filter(move |task| is_offered(model, task, agent, tags, now))
 }
 
 /// The best task that is ready for `agent`.
 pub fn next<'m>(model: &'m Model, agent: &AgentName, tags: &[String], now: &Now) -> Option<Task<'m>> {
-    let mut best: Option<(Rank, Task<'m>)> = None;
-    for task in pending(model) {
-        let rank = rank(&task);
-        // Whether a task is ready is the dearer question: only those that would win are asked.
-        let wins = best.as_ref().is_none_or(|(of_best, _)| rank < *of_best);
-        if wins && is_offered(model, &task, Some(agent), tags, now) {
-            best = Some((rank, task));
-        }
-    }
-    best.map(|(_, task)| task)
-}
-
-/// Priority, deadline, place in the file: smaller is better.
-type Rank = (u16, i64, usize);
-
-/// Org's default priority `B`, for tasks that have none.
-const PRIORITY_DEFAULT: u16 = b'B' as u16;
-
-fn pending(model: &Model) -> impl Iterator<Item = Task<'_>> {
-    let all = (0..model.board.sections().len()).filter_map(|at| model.task_at(at));
-    all.filter(|task| task.state == State::Pending)
+    ready(model, Some(agent), tags, now).next()
 }
 
 fn is_offered(model: &Model, task: &Task<'_>, agent: Option<&AgentName>, tags: &[String], now: &Now) -> bool {
-    let unready = match agent {
-        Some(agent) => unready_for(model, task, agent, now),
-        None => unready(model, task, now),
-    };
-    unready.is_none() && (tags.is_empty() || has_tags(model, task, tags))
+    // Most tasks are another agent's, and that is quickly seen.
+    agent.is_none_or(|agent| unassigned(model, task, agent).is_none())
+        && unready(model, task, now).is_none()
+        && (tags.is_empty() || has_tags(model, task, tags))
 }
 
 /// Whether `task` carries all of `tags`, FILETAGS included.
@@ -146,26 +135,6 @@ pub fn has_tags(model: &Model, task: &Task<'_>, tags: &[String]) -> bool {
     let own = task.at.map(|at| model.board.tags(at)).unwrap_or_default();
     let of_file = &model.board.settings().filetags;
     tags.iter().all(|tag| own.contains(&tag.as_str()) || of_file.contains(tag))
-}
-
-fn rank(task: &Task<'_>) -> Rank {
-    let text = &task.section.text;
-    let heading = task.section.heading.as_ref();
-    let priority = heading.and_then(|heading| heading.priority).map(|span| {
-        let cookie = span.of(text).trim_start_matches("[#").trim_end_matches(']');
-        cookie.parse().unwrap_or_else(|_| cookie.bytes().next().map_or(PRIORITY_DEFAULT, u16::from))
-    });
-    let deadline = heading
-        .and_then(|heading| heading.planning.as_ref()?.deadline)
-        .and_then(|span| org::timestamp::parse(span.of(text)))
-        .map(|time| minutes(time.at));
-    (priority.unwrap_or(PRIORITY_DEFAULT), deadline.unwrap_or(i64::MAX), task.at.unwrap_or(usize::MAX))
-}
-
-/// Minutes of the local calendar, good for comparing only.
-fn minutes(at: jiff::civil::DateTime) -> i64 {
-    let days = (i64::from(at.year()) * 12 + i64::from(at.month())) * 31 + i64::from(at.day());
-    (days * 24 + i64::from(at.hour())) * 60 + i64::from(at.minute())
 }
 
 /// The tasks that must be closed before `task`: the first that is not.
@@ -194,4 +163,26 @@ fn unassigned(model: &Model, task: &Task<'_>, agent: &AgentName) -> Option<Unrea
         .map(Into::into)
         .collect();
     (!assigned.is_empty()).then_some(Unready::NotAssigned(assigned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::queue::{board::Board, ledger::Ledger};
+
+    #[test]
+    fn what_is_ready_comes_by_priority_then_deadline_then_place() {
+        let text = "* PENDING plain\n* PENDING [#C] low\n* PENDING [#A] late\nDEADLINE: <2026-05-02>\n\
+            * PENDING [#A] undated\n* PENDING [#A] soon\nDEADLINE: <2026-04-30 09:00>\n* DONE [#A] closed\n\
+            * PENDING plain, but due\nDEADLINE: <2030-01-01>\n* PENDING [#B] like plain\n* PENDING [#A] of another :bee:\n\
+            * PENDING [#9] numbered\n";
+        let model = Model::new(Board::read(text), Ledger::new(1));
+        let now = Now { wall: Stamp::new(0, 0), boot_ms: 0, jitter: 0 };
+        let [ant, bee] = ["ant", "bee"].map(|name| AgentName::new(name).expect("a name"));
+        let titles = |agent| ready(&model, agent, &[], &now).map(|task| task.section.title()).collect::<Vec<_>>();
+        let expected = ["numbered", "soon", "late", "undated", "plain, but due", "plain", "like plain", "low"];
+        assert_eq!(titles(Some(&ant)), expected);
+        assert_eq!(titles(Some(&bee)).len(), 9);
+        assert_eq!(next(&model, &ant, &[], &now).map(|task| task.section.title()), Some("numbered"));
+    }
 }

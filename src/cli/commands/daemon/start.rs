@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     adapters::{
-        emacs_daemon::{self, StartFailure, log_end, log_path, log_tail, start_failure},
+        emacs_daemon::{self, Launch, StartFailure, log_end, log_path, log_tail, start_failure},
+        emacsclient,
         owner::{self, BoardPlace, OwnerInfo, OwnerKind},
         process::Watched,
     },
@@ -63,7 +64,7 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     command.arg("--board").arg(&launch.place.file).arg("--socket").arg(&launch.socket);
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
     let mut child = emacs_daemon::spawn_logged(&mut command, &launch.place.state).map_err(launch_failure)?;
-    wait(&mut child, &launch.place, log_from)
+    wait(&mut child, &launch, log_from)
 }
 
 fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
@@ -78,12 +79,15 @@ fn already(owner: &OwnerInfo, settings: &Settings) -> Result<Outcome, Failure> {
 }
 
 /// Waits until the new Emacs answers, ends, or has had its time.
-fn wait(child: &mut Child, place: &BoardPlace, log_from: u64) -> Result<Outcome, Failure> {
+fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Outcome, Failure> {
+    let place = &launch.place;
     let began = Instant::now();
     let mut told = false;
     while began.elapsed() < Duration::from_secs(START_SECS_MAX) {
         let owner = owner::read_owner(&place.file).map_err(place_failure)?;
-        if let Some(owner) = owner.filter(|o| o.pid == child.id() && status_of(o, ANSWER_WITHIN).is_some()) {
+        let serves = |owner: &OwnerInfo| owner.pid == child.id() && status_of(owner, ANSWER_WITHIN).is_some();
+        // Emacs opens its own socket after the board's; `fleet eval` and `fleet daemon stop` need it.
+        if let Some(owner) = owner.filter(serves).filter(|_| emacsclient::listens(&launch.socket)) {
             return Ok(DaemonInfo::answering(What::Started, &owner).outcome());
         }
         let ended = Watched::open(child.id()).is_none_or(|process| process.wait(LOOK_EVERY));

@@ -1,6 +1,6 @@
 //! Changes of a board by somebody else: only what changed is read again, and what is the same task keeps its uid.
 
-use super::{Board, Section, agents_in, measures};
+use super::{Board, Rank, Section, agents_in, measures};
 use crate::core::org::Settings;
 use std::{
     collections::{HashMap, VecDeque},
@@ -42,9 +42,10 @@ impl Section {
         }
     }
 
-    /// Whether `next`, at the same place, can be this section after an edit. A heading that lost its ID is another one.
+    /// Whether `next`, at the same place, can be this section after an edit. A heading with another ID is another one.
     fn may_become(&self, next: &Section) -> bool {
-        self.heading.is_some() == next.heading.is_some() && (self.id().is_none() || self.id() == next.id())
+        self.heading.is_some() == next.heading.is_some()
+            && (self.id().is_none() || next.id().is_none() || self.id() == next.id())
     }
 }
 
@@ -119,6 +120,7 @@ impl Board {
         let (chars, newlines): (Vec<u32>, Vec<u32>) = fresh.iter().map(|section| measures(&section.text)).unzip();
         self.chars.splice(inner.clone(), chars);
         self.newlines.splice(inner.clone(), newlines);
+        self.ranks.splice(inner.clone(), fresh.iter().map(Rank::of));
         let before: Vec<Section> = self.sections.splice(inner, fresh).collect();
         self.keep_uids(&before, after.clone());
         after.clone().for_each(|at| self.learn(at));

@@ -122,9 +122,17 @@ fn r19_who_is_right_about_a_task() {
 }
 
 #[test]
+fn r19_a_board_that_has_lost_a_keyword_does_not_undo_what_it_cannot_show() {
+    let board = format!("#+TODO: PENDING | DONE\n{}", heading("PENDING", "1-1"));
+    assert_eq!(verdict("claim save", &board), "nothing");
+}
+
+#[test]
 fn r12_r17_r19_what_becomes_of_a_task_whose_heading_is_not_there() {
     let cases = [
         ("never saved", "claim", ""),
+        ("never saved and skipped", "skip", ""),
+        ("never saved, and a heading with the same title", "skip", "* PENDING T\n"),
         ("saved and gone", "claim save", ""),
         ("closed, saved and gone", "claim done save", ""),
         ("known to be gone", "claim save cut", ""),
@@ -136,6 +144,8 @@ fn r12_r17_r19_what_becomes_of_a_task_whose_heading_is_not_there() {
         cases.iter().map(|(what, story, board)| format!("{what}: {}\n", verdict(story, board))).collect();
     expect![[r#"
         never saved: recover
+        never saved and skipped: person: removed
+        never saved, and a heading with the same title: person: removed
         saved and gone: person: removed
         closed, saved and gone: person: removed
         known to be gone: nothing

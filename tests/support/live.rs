@@ -8,7 +8,7 @@ use super::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fleet::{
-    adapters::{owner::locate, socket::SocketClient},
+    adapters::{owner, socket::SocketClient},
     core::wire::{Reply, StatusInfo},
 };
 use serde_json::{Value, json};
@@ -26,12 +26,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 /// A daemon that serves the sandbox's board.
-pub struct Desk<'a> {
+pub struct Live<'a> {
     pub sandbox: &'a Sandbox,
     pub daemon: Daemon<'a>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Live<'a> {
     /// Writes the board and serves it.
     pub fn with(sandbox: &'a Sandbox, text: &str) -> Self {
         let board = sandbox.write(BOARD, text);
@@ -54,7 +54,7 @@ impl<'a> Desk<'a> {
         self.keys_are_read();
     }
 
-    /// Types `text` as it is and waits like [`Desk::types`].
+    /// Types `text` as it is and waits like [`Live::types`].
     #[track_caller]
     pub fn types_text(&self, person: &mut Pty, text: &str) {
         person.type_text(text);
@@ -93,7 +93,7 @@ impl<'a> Desk<'a> {
         self.sandbox.read(BOARD)
     }
 
-    /// Runs `fleet` with `args` and the board of the desk; its JSON.
+    /// Runs `fleet` with `args` and the served board; its JSON.
     #[track_caller]
     pub fn fleet(&self, args: &[&str]) -> Reply {
         let mut command = self.sandbox.fleet();
@@ -128,7 +128,7 @@ impl<'a> Desk<'a> {
     pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Deadline::after(PATIENCE);
         while !holds() {
-            assert!(deadline.left().is_some(), "it never came to be that {what}; the board is\n{}", self.text());
+            assert!(deadline.left().is_some(), "it never came to be that {what}; {:?}", self.fleet(&["status"]));
             std::thread::sleep(LOOK_AGAIN);
         }
     }
@@ -141,7 +141,7 @@ impl<'a> Desk<'a> {
 
     /// Where the module listens.
     pub fn socket(&self) -> PathBuf {
-        locate(&self.sandbox.path(BOARD)).expect("a board in a directory").state.join("socket")
+        owner::locate(&self.sandbox.path(BOARD)).expect("the board has a place").state.join("socket")
     }
 }
 
@@ -159,7 +159,7 @@ impl Agent {
     /// Sends `call` and returns the reply.
     #[track_caller]
     pub fn ask(&mut self, call: &Value) -> Reply {
-        let id = format!("desk-{}-{}", std::process::id(), REQUESTS.fetch_add(1, Ordering::Relaxed));
+        let id = format!("live-{}-{}", std::process::id(), REQUESTS.fetch_add(1, Ordering::Relaxed));
         let request = json!({ "v": 1, "id": id, "agent": self.name, "call": call });
         let reply = self.client.ask(request.to_string().as_bytes(), PATIENCE).expect("a reply");
         serde_json::from_slice(&reply).expect("a reply in JSON")
