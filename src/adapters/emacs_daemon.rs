@@ -203,9 +203,9 @@ pub fn log_tail(state: &Path, from: u64, lines: usize) -> io::Result<String> {
 /// What the Emacs `pid` said in the log, from byte `from` on, about its failed start.
 pub fn start_failure(state: &Path, from: u64, pid: u32) -> Option<StartFailure> {
     let said = log_tail(state, from, usize::MAX).ok()?;
-    let failures = said.lines().filter_map(|line| serde_json::from_str(line.strip_prefix(START_FAILED)?).ok());
+    let mut failures = said.lines().filter_map(|line| serde_json::from_str(line.strip_prefix(START_FAILED)?).ok());
     // Another Emacs that was started at the same time writes into the same log.
-    failures.filter(|failure: &StartFailure| failure.pid == pid).last()
+    failures.rfind(|failure: &StartFailure| failure.pid == pid)
 }
 
 /// The size of the log: what is written from now on begins there.
