@@ -459,13 +459,13 @@
 
 (ert-deftest fleet-edit-waits-for-the-person-r14 ()
   (let ((this-command nil) (executing-kbd-macro nil))
-    (should-not (fleet-edit-person-busy-p))
-    (let ((this-command 'forward-char)) (should (fleet-edit-person-busy-p)))
-    (let ((executing-kbd-macro "abc")) (should (fleet-edit-person-busy-p)))
+    (should-not (fleet-edit-person-busy-p (current-buffer)))
+    (let ((this-command 'forward-char)) (should (fleet-edit-person-busy-p (current-buffer))))
+    (let ((executing-kbd-macro "abc")) (should (fleet-edit-person-busy-p (current-buffer))))
     (cl-letf (((symbol-function 'recursion-depth) (lambda () 1)))
-      (should (fleet-edit-person-busy-p)))
+      (should (fleet-edit-person-busy-p (current-buffer))))
     (cl-letf (((symbol-function 'active-minibuffer-window) #'selected-window))
-      (should (fleet-edit-person-busy-p)))))
+      (should (fleet-edit-person-busy-p (current-buffer))))))
 
 (provide 'fleet-edit-test)
 ;;; fleet-edit-test.el ends here

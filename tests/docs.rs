@@ -107,7 +107,7 @@ fn every_kind_of_event_is_documented_with_its_fields() {
     };
     let wrong = [
         ("| `returned` |", "| `back` |"),
-        ("| `hash`, `covers`,", "| `hash`,"),
+        ("| `hash`, `covers`, `without`, `replaces` |", "| `hash`, `without`, `replaces` |"),
         ("| `text` | `append`", "| `words` | `append`"),
     ];
     holds(rule, &Page::read(PROTOCOL), &wrong);

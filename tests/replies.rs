@@ -114,7 +114,7 @@ fn a_claim_returns_the_whole_task() {
 fn r25_a_task_without_a_name_is_claimed_by_its_title_and_named() {
     let mut desk = Desk::new(BOARD);
     let task = desk.ask("timmy", desk::claim("Unnamed")).task.expect("the task is returned");
-    assert!(task.name.starts_with("T-2026"), "{}", task.name);
+    assert!(task.name.starts_with("T-"), "{}", task.name);
     assert!(
         desk.buffer.contains(&format!(":ID:       {}", task.name))
             || desk.buffer.contains(&format!(":ID: {}", task.name))

@@ -1,3 +1,5 @@
+//! `fleet log`: the journal, a line per event.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
     core::{
