@@ -133,7 +133,7 @@ What speaks against it is shown by `fleet-status'."
   (fleet-save--tell-mode-line nil))
 
 (defun fleet-save--tell-mode-line (why)
-  "Show in the board's mode line that it is not saved because of WHY, or that it is."
+  "Show in the board's mode line WHY it is not saved; nil means that it is."
   (when (buffer-live-p fleet-watch--buffer)
     (with-current-buffer fleet-watch--buffer
       (setq-local fleet-mode-line

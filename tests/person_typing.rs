@@ -30,8 +30,8 @@ const TASKS_PER_AGENT: usize = 3;
 const CLAIMS_PER_ADD: usize = 40;
 /// How many keys are typed between two looks at whether the bottom of the history is reached.
 const UNDOS_PER_LOOK: usize = 20;
-/// The rounds that are typed on the planted bug; one is enough to trip it, two leave no doubt.
-const ROUNDS_WITH_SHIFT: usize = 2;
+/// The rounds that are typed on the planted bug.
+const ROUNDS_WITH_SHIFT: usize = 1;
 
 /// The keys of round `n`. The pieces that the person works on lie between the agents' tasks.
 fn round(n: usize) -> String {

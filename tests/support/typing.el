@@ -28,7 +28,8 @@
   (with-temp-buffer
     (insert text)
     (goto-char (point-min))
-    (let ((case-fold-search nil))
+    (let ((case-fold-search nil)
+          (inhibit-modification-hooks t))
       (while (re-search-forward "^\\(\\*+ \\)\\(?:[A-Z_]+ \\)?\\(AG\\|ADDED\\)-" nil t)
         (let ((added (equal (match-string 2) "ADDED"))
               (start (match-beginning 0))
