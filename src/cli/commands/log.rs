@@ -1,3 +1,5 @@
+//! `fleet log`: what happened on the board, one line per event, in columns.
+
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
     core::{
