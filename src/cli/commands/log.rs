@@ -1,4 +1,4 @@
-//! `fleet log`: the journal, a line per event.
+//! `fleet log`: what happened on the board, one line per event, in columns.
 
 use crate::{
     cli::{fail::Refused, options::Settings, parse, ui::Outcome},
