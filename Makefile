@@ -32,7 +32,7 @@ help: ## list the targets
 deps: ## install what is missing to build and test (Debian, Ubuntu)
 	@scripts/deps.sh
 
-build: deps ## build the program and the Emacs module
+build: deps ## build the program and the Emacs module, compile the Lisp
 	@scripts/build.sh
 
 demo: build ## show a board, an agent and a claim, in a sandbox
@@ -52,7 +52,7 @@ bench: deps ## measure the board
 # With sudo, what the user has built is installed; root's cargo is not asked.
 install: $(if $(SUDO_USER),$(PROGRAM) $(MODULE),build) ## install below PREFIX (~/.local; /usr/local for root)
 	@scripts/place.sh 755 "$(BINDIR)" "$(PROGRAM)"
-	@scripts/place.sh 644 "$(LISPDIR)" lisp/*.el "$(MODULE)"
+	@scripts/place.sh 644 "$(LISPDIR)" lisp/*.el lisp/*.elc "$(MODULE)"
 	@echo "fleet $(VERSION) is in $(PREFIX)/bin; for Emacs:"
 	@echo "  (add-to-list 'load-path \"$(PREFIX)/share/emacs/site-lisp/fleet\") (require 'fleet)"
 
@@ -65,4 +65,4 @@ uninstall: ## remove what install put there
 
 clean: ## remove everything that was built
 	$(CARGO) clean
-	rm -f lisp/fleet-module-*.so lisp/.fleet-module-*.so
+	rm -f lisp/fleet-module-*.so lisp/.fleet-module-*.so lisp/*.elc

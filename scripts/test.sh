@@ -19,7 +19,7 @@ ert() {
     env -u TMUX -u DISPLAY -u ALTERNATE_EDITOR -u EMACS_SOCKET_NAME -u EMACS_SERVER_FILE -u XDG_RUNTIME_DIR \
         HOME="$sandbox" XDG_CONFIG_HOME="$sandbox/config" XDG_STATE_HOME="$sandbox/state" TMPDIR="$sandbox" \
         LANG=C.UTF-8 LC_ALL=C.UTF-8 TZ=UTC \
-        "$EMACS" -Q --batch "$@" -L lisp -L test-lisp -l test-lisp/run.el --eval "(fleet-test-run '$selector)"
+        "$EMACS" -Q --batch "$@" --eval '(setq load-prefer-newer t)' -L lisp -L test-lisp -l test-lisp/run.el --eval "(fleet-test-run '$selector)"
 }
 
 level_unit() {

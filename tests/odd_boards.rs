@@ -39,9 +39,14 @@ fn idle(sandbox: &Sandbox) -> Daemon<'_> {
 /// The message with which `fleet-serve` refuses `file`; the daemon must not have kept anything of it.
 #[track_caller]
 fn refusal(daemon: &Daemon<'_>, file: &str) -> String {
-    let form = format!("(condition-case error (progn (fleet-serve {file:?}) 'served) (fleet-error (format \"%S\" error)))");
+    let form =
+        format!("(condition-case error (progn (fleet-serve {file:?}) 'served) (fleet-error (format \"%S\" error)))");
     let error = daemon.eval(&form);
-    assert_eq!(daemon.eval("(list (fleet--mod-is-open) fleet-board--path fleet-watch--buffer)"), "(nil nil nil)", "{error}");
+    assert_eq!(
+        daemon.eval("(list (fleet--mod-is-open) fleet-board--path fleet-watch--buffer)"),
+        "(nil nil nil)",
+        "{error}"
+    );
     error
 }
 
@@ -49,7 +54,9 @@ fn refusal(daemon: &Daemon<'_>, file: &str) -> String {
 fn the_seeds_own_sample_is_claimed_as_it_stands() {
     let sample = include_str!("data/boards/seed.org");
     let file = String::from_utf8(claimed(sample, "Deploy auth service")).expect("UTF-8");
-    assert!(file.starts_with("#+TITLE: Fleet dispatch\n\n* IN_PROGRESS Deploy auth service           :timmy:allegro:\n"));
+    assert!(
+        file.starts_with("#+TITLE: Fleet dispatch\n\n* IN_PROGRESS Deploy auth service           :timmy:allegro:\n")
+    );
     let rest = sample.split_once("  Deploy the new").expect("its body").1;
     assert!(file.ends_with(rest), "{file}");
     assert!(file.contains("  DEADLINE: <2026-04-15>\n"), "{file}");
@@ -79,7 +86,10 @@ fn a_mark_and_crlf_together_stay() {
 
 #[test]
 fn tabs_stay_tabs() {
-    let file = claimed(format!("{TODO}* PENDING TASK-1 eels\t:timmy:\n\tDEADLINE: <2026-04-15 Wed>\n\tbody\ttext\n"), "TASK-1");
+    let file = claimed(
+        format!("{TODO}* PENDING TASK-1 eels\t:timmy:\n\tDEADLINE: <2026-04-15 Wed>\n\tbody\ttext\n"),
+        "TASK-1",
+    );
     let file = String::from_utf8(file).expect("UTF-8");
     assert!(file.contains("* IN_PROGRESS TASK-1 eels\t:timmy:\n\tDEADLINE: <2026-04-15 Wed>\n"), "{file}");
     assert!(file.ends_with("\tbody\ttext\n"), "{file}");
@@ -115,7 +125,10 @@ fn an_empty_board_takes_its_first_task() {
         assert!(live.claim("the first").ok);
         live.until_saved();
         let file = live.file();
-        assert!(file.starts_with(empty) && file.contains("\n* IN_PROGRESS the first\n") || empty.is_empty(), "{file:?}");
+        assert!(
+            file.starts_with(empty) && file.contains("\n* IN_PROGRESS the first\n") || empty.is_empty(),
+            "{file:?}"
+        );
     }
 }
 
@@ -153,7 +166,9 @@ fn a_second_board_is_refused_and_the_first_goes_on() {
     let sandbox = Sandbox::new();
     let live = Live::with(&sandbox, "* PENDING TASK-1 eels\n");
     let other = sandbox.write("other.org", "* PENDING TASK-2 eels\n");
-    let error = live.daemon.eval(&format!("(condition-case error (fleet-serve {other:?}) (fleet-error (format \"%S\" error)))"));
+    let error = live
+        .daemon
+        .eval(&format!("(condition-case error (fleet-serve {other:?}) (fleet-error (format \"%S\" error)))"));
     assert!(error.contains("board.org"), "{error}");
     assert!(live.claim("TASK-1").ok);
     // Serving the same one again is harmless.
@@ -174,7 +189,10 @@ fn local_variables_that_evaluate_are_not_evaluated() {
     live.until_saved();
     assert!(!proof.exists(), "the board's Lisp was run");
     assert_eq!(live.lisp("(list fill-column org-log-done)"), "(66 nil)");
-    assert!(live.file().ends_with(&format!("* PENDING another\n:PROPERTIES:\n{}", live.file().split_once("another\n:PROPERTIES:\n").expect("it").1)));
+    assert!(live.file().ends_with(&format!(
+        "* PENDING another\n:PROPERTIES:\n{}",
+        live.file().split_once("another\n:PROPERTIES:\n").expect("it").1
+    )));
     assert!(live.file().ends_with(&footer), "{}", live.file());
 }
 
@@ -208,14 +226,14 @@ fn another_emacs_that_edits_the_file_pauses_saving_and_nothing_asks() {
     let lock = sandbox.path(".#board.org");
     std::os::unix::fs::symlink("ezra@elsewhere.4711", &lock).expect("a lock");
     assert!(live.claim("TASK-1").ok);
-    live.until("status names who it is", || {
-        live.status().detail.is_some_and(|why| why.contains("ezra"))
-    });
+    live.until("status names who it is", || live.status().detail.is_some_and(|why| why.contains("ezra")));
     assert_eq!(live.status().state, "save-paused");
+    assert_eq!(live.lisp("(substring-no-properties fleet-mode-line)"), "\":not-saved\"");
     assert!(!live.file().contains("IN_PROGRESS"));
     assert_eq!(fs::read_link(&lock).expect("still theirs"), Path::new("ezra@elsewhere.4711"));
     fs::remove_file(&lock).expect("they let go");
     live.until_saved();
+    assert_eq!(live.lisp("fleet-mode-line"), "nil");
     assert_eq!(live.status().state, "ok");
 }
 
@@ -293,7 +311,8 @@ fn a_full_disk_is_named_and_loses_nothing() {
         return;
     };
     let board = disk.path.join(BOARD);
-    fs::write(&board, format!("{TODO}* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n{}", "ballast\n".repeat(4_000))).expect("a board");
+    fs::write(&board, format!("{TODO}* PENDING TASK-1 eels\n* PENDING TASK-2 eels\n{}", "ballast\n".repeat(4_000)))
+        .expect("a board");
     std::os::unix::fs::symlink(&board, sandbox.path(BOARD)).expect("a link to it");
     let mut live = Live { sandbox: &sandbox, daemon: Daemon::serving(&sandbox, &board) };
     assert!(live.claim("TASK-1").ok);

@@ -190,21 +190,18 @@ fn claim_and_release_by_command_tell_what_they_did() {
     let screen = person.wait_for_text("Claim task", PATIENCE);
     assert!(screen.contains("TASK-2"), "the task at point is the default\n{screen}");
     person.type_keys("RET");
-    let screen = person.wait_for_text("Claimed", PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("Claimed TASK-2 paint for", PATIENCE);
     assert!(live.text().contains("* IN_PROGRESS TASK-2 paint\n"));
     person.type_keys("M-x fleet-release RET");
     let screen = person.wait_for_text("Release task", PATIENCE);
     assert!(screen.contains("TASK-2"), "{screen}");
     person.type_keys("RET rain RET");
-    let screen = person.wait_for_text("is now PENDING", PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("TASK-2 paint is now PENDING", PATIENCE);
     // It is taken back by release, not by undo.
     live.types(&mut person, "C-_");
     assert!(live.text().contains("* PENDING TASK-2 paint\n"));
     person.type_keys("M-x fleet-claim RET TASK-7 RET");
-    let screen = person.wait_for_screen(|screen| screen.contents().contains("No task is called"), PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("No task is called `TASK-7` (hint: ", PATIENCE);
 }
 
 #[test]
@@ -228,8 +225,7 @@ fn the_persons_text_is_saved_by_the_person_only_and_with_their_hooks_r20() {
     live.daemon.eval("(fleet-save-now)");
     assert_eq!(live.file(), TASKS, "nothing is saved behind the person's back");
     person.type_keys("C-x C-s");
-    let screen = person.wait_for_text("Wrote", PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("Wrote", PATIENCE);
     assert_eq!(live.file(), live.text());
     assert!(live.file().ends_with("by hand") || live.file().ends_with("by hand\n"), "{}", live.file());
     assert_eq!(live.daemon.eval("told"), "(after before)");
@@ -269,7 +265,10 @@ fn a_board_saved_under_another_name_leaves_the_board_where_it_was_r18() {
     assert!(live.claim("TASK-1").ok);
     live.until("the claim is in the board's file", || live.file().contains("* IN_PROGRESS TASK-1"));
     assert_eq!(sandbox.read("copy.org"), TASKS);
-    assert_eq!(live.daemon.eval("(with-current-buffer \"copy.org\" (list (buffer-modified-p) (bound-and-true-p fleet-mode)))"), "(nil nil)");
+    assert_eq!(
+        live.daemon.eval("(with-current-buffer \"copy.org\" (list (buffer-modified-p) (bound-and-true-p fleet-mode)))"),
+        "(nil nil)"
+    );
 }
 
 #[test]
@@ -306,7 +305,9 @@ fn a_state_set_by_hand_wins_and_the_agent_hears_of_it_r10() {
     live.types_text(&mut person, "primed first");
     assert!(live.claim("TASK-3").ok);
     live.types(&mut person, "C-c C-c");
-    live.until("both are shown", || live.text().contains("primed first") && live.text().contains("* IN_PROGRESS TASK-3"));
+    live.until("both are shown", || {
+        live.text().contains("primed first") && live.text().contains("* IN_PROGRESS TASK-3")
+    });
     assert_eq!(Live::refusal(live.claim("TASK-2")), "wrong-state");
 }
 
@@ -336,7 +337,10 @@ fn a_cut_subtree_is_missing_then_back_or_removed_r17() {
 #[test]
 fn archive_duplicate_and_refile_are_understood_r17() {
     let sandbox = Sandbox::new();
-    let live = Live::with(&sandbox, &format!("{TASKS}* Later\n* PENDING TASK-5 launch\n:PROPERTIES:\n:BLOCKED_BY: TASK-1\n:END:\n"));
+    let live = Live::with(
+        &sandbox,
+        &format!("{TASKS}* Later\n* PENDING TASK-5 launch\n:PROPERTIES:\n:BLOCKED_BY: TASK-1\n:END:\n"),
+    );
     let mut person = live.person();
     assert!(live.claim("TASK-1").ok && live.fleet(&["done", "TASK-1", "--agent", "timmy"]).ok);
     live.types(&mut person, "M-< C-s TASK-1 RET M-x org-archive-subtree RET C-x C-s");

@@ -58,9 +58,8 @@ fn round(n: usize) -> String {
 
 /// Single keys: words are taken apart.
 fn strokes(keys: &str) -> Vec<String> {
-    let is_one = |key: &str| {
-        key.starts_with("C-") || key.starts_with("M-") || matches!(key, "RET" | "TAB" | "SPC" | "DEL")
-    };
+    let is_one =
+        |key: &str| key.starts_with("C-") || key.starts_with("M-") || matches!(key, "RET" | "TAB" | "SPC" | "DEL");
     let apart = |key: &str| match is_one(key) {
         true => vec![key.to_owned()],
         false => key.chars().map(String::from).collect(),
@@ -242,7 +241,8 @@ fn assert_claims_are_shown(live: &Live<'_>) {
 
 #[test]
 fn keys_typed_among_agents_leave_what_they_leave_alone_r16() {
-    let secs = env::var("FLEET_TEST_TYPING_SECS").ok().map(|secs| secs.parse().expect("seconds")).unwrap_or(TYPING_SECS);
+    let secs =
+        env::var("FLEET_TEST_TYPING_SECS").ok().map(|secs| secs.parse().expect("seconds")).unwrap_or(TYPING_SECS);
     let sandbox = Sandbox::new();
     let live = at_work(&sandbox);
     let begun = Instant::now();

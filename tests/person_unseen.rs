@@ -39,7 +39,10 @@ fn a_claim_after(prepare: &str, way: &str) {
     let done = live.fleet(&["done", "TASK-2", "--agent", "timmy", "--result", "two coats"]);
     assert!(done.ok, "after {way}: {:?}", done.error);
     let text = live.text();
-    assert!(text.contains("* DONE TASK-1 dredge\nweather permitting\nthe outer channel\n* DONE TASK-2 paint\n"), "{text}");
+    assert!(
+        text.contains("* DONE TASK-1 dredge\nweather permitting\nthe outer channel\n* DONE TASK-2 paint\n"),
+        "{text}"
+    );
     assert!(text.contains(":RESULT:   two coats\n") || text.contains(":RESULT: two coats\n"), "{text}");
     assert!(text.ends_with(":END:\ntwo coats\n"), "{text}");
 
@@ -52,10 +55,7 @@ fn a_claim_after(prepare: &str, way: &str) {
 
 #[test]
 fn an_edit_in_an_indirect_buffer_is_seen_r13() {
-    a_claim_after(
-        "(make-indirect-buffer (current-buffer) \"side\" t)",
-        "(with-current-buffer \"side\" (widen) EDIT)",
-    );
+    a_claim_after("(make-indirect-buffer (current-buffer) \"side\" t)", "(with-current-buffer \"side\" (widen) EDIT)");
 }
 
 #[test]
