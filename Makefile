@@ -65,8 +65,4 @@ uninstall: ## remove what install put there
 
 clean: ## remove everything that was built
 	$(CARGO) clean
-<<<<<<< HEAD
 	rm -f lisp/*.elc lisp/fleet-module-*.so lisp/.fleet-module-*.so
-=======
-	rm -f lisp/fleet-module-*.so lisp/.fleet-module-*.so lisp/*.elc
->>>>>>> person

@@ -21,16 +21,10 @@ build_module() {
     rm -r "$named"
 }
 
-<<<<<<< HEAD
 # Without native compilation the byte compiler makes the difference between a tenth of a millisecond and several.
-build_lisp() {
-    "$EMACS" -Q --batch -L lisp --eval '(setq load-prefer-newer t)' -f batch-byte-compile lisp/*.el
-=======
-# As source, carrying an edit through a long undo list (R16) takes many times as long.
 build_lisp() {
     rm -f lisp/*.elc
     "$EMACS" -Q --batch -L lisp -f batch-byte-compile lisp/*.el
->>>>>>> person
 }
 
 step program build_program && step module build_module && step lisp build_lisp
