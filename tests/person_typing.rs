@@ -23,7 +23,7 @@ use std::{
 };
 
 /// How long the person types while agents work, in seconds, unless FLEET_TEST_TYPING_SECS says otherwise.
-const TYPING_SECS: u64 = 20;
+const TYPING_SECS: u64 = 60;
 const AGENTS: usize = 8;
 const TASKS_PER_AGENT: usize = 3;
 /// Every so many claims an agent adds a task, so that the end of the board moves as well.
