@@ -32,7 +32,7 @@ help: ## list the targets
 deps: ## install what is missing to build and test (Debian, Ubuntu)
 	@scripts/deps.sh
 
-build: deps ## build the program and the Emacs module
+build: deps ## build the program and the Emacs module, compile the Lisp
 	@scripts/build.sh
 
 demo: build ## show a board, an agent and a claim, in a sandbox

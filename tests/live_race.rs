@@ -24,7 +24,7 @@ fn of_32_agents_that_race_for_one_task_exactly_one_wins() {
     let mut tokens = HashSet::new();
     let mut wins_by_emacsclient = 0;
     for round in 0..rounds {
-        let by_emacsclient = |i: usize| round % 2 == 1 && i % EMACSCLIENT_EVERY == 0;
+        let by_emacsclient = |i: usize| !round.is_multiple_of(2) && i.is_multiple_of(EMACSCLIENT_EVERY);
         let (winner, token) = one_round(&fleet, by_emacsclient);
         assert!(tokens.insert(token.clone()), "token {token} was given twice");
         wins_by_emacsclient += u32::from(by_emacsclient(winner));

@@ -228,10 +228,12 @@ fn another_emacs_that_edits_the_file_pauses_saving_and_nothing_asks() {
     assert!(live.claim("TASK-1").ok);
     live.until("status names who it is", || live.status().detail.is_some_and(|why| why.contains("ezra")));
     assert_eq!(live.status().state, "save-paused");
+    assert_eq!(live.lisp("(substring-no-properties fleet-mode-line)"), "\":not-saved\"");
     assert!(!live.file().contains("IN_PROGRESS"));
     assert_eq!(fs::read_link(&lock).expect("still theirs"), Path::new("ezra@elsewhere.4711"));
     fs::remove_file(&lock).expect("they let go");
     live.until_saved();
+    assert_eq!(live.lisp("fleet-mode-line"), "nil");
     assert_eq!(live.status().state, "ok");
 }
 

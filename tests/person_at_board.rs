@@ -190,21 +190,18 @@ fn claim_and_release_by_command_tell_what_they_did() {
     let screen = person.wait_for_text("Claim task", PATIENCE);
     assert!(screen.contains("TASK-2"), "the task at point is the default\n{screen}");
     person.type_keys("RET");
-    let screen = person.wait_for_text("Claimed", PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("Claimed TASK-2 paint for", PATIENCE);
     assert!(live.text().contains("* IN_PROGRESS TASK-2 paint\n"));
     person.type_keys("M-x fleet-release RET");
     let screen = person.wait_for_text("Release task", PATIENCE);
     assert!(screen.contains("TASK-2"), "{screen}");
     person.type_keys("RET rain RET");
-    let screen = person.wait_for_text("is now PENDING", PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("TASK-2 paint is now PENDING", PATIENCE);
     // It is taken back by release, not by undo.
     live.types(&mut person, "C-_");
     assert!(live.text().contains("* PENDING TASK-2 paint\n"));
     person.type_keys("M-x fleet-claim RET TASK-7 RET");
-    let screen = person.wait_for_screen(|screen| screen.contents().contains("No task is called"), PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("No task is called `TASK-7` (hint: ", PATIENCE);
 }
 
 #[test]
@@ -228,8 +225,7 @@ fn the_persons_text_is_saved_by_the_person_only_and_with_their_hooks_r20() {
     live.daemon.eval("(fleet-save-now)");
     assert_eq!(live.file(), TASKS, "nothing is saved behind the person's back");
     person.type_keys("C-x C-s");
-    let screen = person.wait_for_text("Wrote", PATIENCE);
-    eprintln!("{screen}");
+    person.wait_for_text("Wrote", PATIENCE);
     assert_eq!(live.file(), live.text());
     assert!(live.file().ends_with("by hand") || live.file().ends_with("by hand\n"), "{}", live.file());
     assert_eq!(live.daemon.eval("told"), "(after before)");

@@ -1,7 +1,7 @@
 //! The program: arguments in, one request out, its reply printed.
 //!
-//! Each verb has a file in `commands` with its help, its arguments and its run. Verbs return what to print; [`ui`]
-//! prints it; [`reach`] finds the owner of the board and never prints.
+//! Each verb has a file in `commands` with its help, its arguments and its run. Verbs return what to print; `ui`
+//! prints it; `reach` finds the owner of the board and never prints.
 
 mod commands;
 mod fail;

@@ -92,8 +92,9 @@ impl Sandbox {
     /// Emacs without anyone's configuration. Native compilation stays off: it would take both cores for minutes.
     pub fn emacs(&self) -> Command {
         let mut command = self.command(env::var_os("EMACS").unwrap_or_else(|| "emacs".into()));
-        let quiet = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)";
-        command.args(["-Q", "--eval", quiet]);
+        // Lisp that was changed since it was compiled is loaded as source.
+        let setup = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil load-prefer-newer t)";
+        command.args(["-Q", "--eval", setup]);
         if let Some(module) = env::var_os("FLEET_MODULE") {
             command.env("FLEET_MODULE", module);
         }

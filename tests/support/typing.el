@@ -17,8 +17,8 @@
 
 ;; Every ten seconds of wall time Emacs cuts the step that is being typed, which no two runs do at the same key;
 ;; and it forgets old steps by size, at a garbage collection.
-(setq undo-auto-current-boundary-timer t
-      undo-limit 100000000
+(advice-add 'undo-auto--boundary-timer :override #'ignore)
+(setq undo-limit 100000000
       undo-strong-limit 100000000
       undo-outer-limit nil
       save-silently t)
