@@ -487,8 +487,12 @@ Clients find it through the owner file."
   (add-hook 'post-command-hook #'fleet-board--post-command)
   (add-hook 'after-revert-hook #'fleet-board--reverted)
   (add-hook 'kill-buffer-hook #'fleet-board--killed)
-  (add-hook 'kill-emacs-hook #'fleet-unserve)
+  (add-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
   (setq fleet-board--timer (run-with-timer 1 1 #'fleet-board--every-second)))
+
+(defun fleet-board--emacs-ends ()
+  "Give the board back as well as that goes, and never keep Emacs from ending."
+  (ignore-errors (fleet-unserve)))
 
 (defun fleet-unserve ()
   "Give the board back: nothing of Fleet is left in this Emacs.
@@ -499,7 +503,7 @@ non-nil if a board was served."
   (remove-hook 'post-command-hook #'fleet-board--post-command)
   (remove-hook 'after-revert-hook #'fleet-board--reverted)
   (remove-hook 'kill-buffer-hook #'fleet-board--killed)
-  (remove-hook 'kill-emacs-hook #'fleet-unserve)
+  (remove-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
   (dolist (timer (list fleet-board--timer fleet-board--soon))
     (when (timerp timer)
       (cancel-timer timer)))

@@ -195,3 +195,20 @@ fn a_first_save_that_was_announced_and_not_made_does_not_count() {
         tasks["tasks"].as_array().expect("tasks").iter().filter_map(|t| t["name"].as_str()).collect();
     assert_eq!(names, ["TASK-1", "TASK-2"]);
 }
+
+/// Emacs answers SIGTERM on the spot, in the middle of whatever it does; what it does then must not wait for itself.
+#[test]
+fn a_daemon_that_is_told_to_end_in_the_middle_of_a_commit_ends() {
+    let sandbox = Sandbox::new();
+    let fleet = Fleet::new(&sandbox, "dispatch.org", KEYWORDS);
+    let mut daemon = Daemon::serving(&sandbox, fleet.board());
+    for phase in ["before-write", "after-write", "after-sync"] {
+        let form = format!("(progn (fleet--mod-crash-at \"term-{phase}\" 1) (fleet-add \"{phase}\" :agent \"a\"))");
+        run_within(daemon.client().args(["-e", &form]), PATIENCE);
+        wait_for_death(&daemon);
+        daemon.restart();
+        Audit::new(&fleet).board(&daemon);
+    }
+    let titles = fleet.json(&["list"])["tasks"].to_string();
+    assert!(!titles.contains("before-write") && titles.contains("after-sync"), "{titles}");
+}

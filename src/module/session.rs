@@ -24,7 +24,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -33,6 +33,9 @@ use std::{
 const INBOX_MAX: usize = 4_096;
 /// How many replies of this Emacs's own requests are kept for it to fetch.
 const REPLIES_MAX: usize = 1_024;
+
+/// What a call hears that came in the middle of another.
+const INTERRUPTED: &str = "Emacs was interrupted in the middle of a call of Fleet's module";
 
 static SESSION: Mutex<Option<Session>> = Mutex::new(None);
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -70,7 +73,7 @@ pub(super) struct Session {
 impl Session {
     /// Opens the board and starts listening; answers JSON about it.
     pub(super) fn open(path: &Path, socket: &str, doorbell: impl Write + Send + 'static) -> Result<String, Failure> {
-        let mut place = lock(&SESSION);
+        let mut place = enter().ok_or_else(|| Failure::new(Code::General, "busy", INTERRUPTED))?;
         if let Some(session) = place.as_ref() {
             return Err(other_board(session.engine.path(), path));
         }
@@ -172,19 +175,33 @@ impl Drop for Session {
 
 /// Runs `act` on the open board; an error in Lisp where there is none.
 pub(super) fn with<T>(act: impl FnOnce(&mut Session) -> T) -> emacs::Result<T> {
-    match lock(&SESSION).as_mut() {
+    let mut place = enter().ok_or_else(|| emacs::Error::msg(INTERRUPTED))?;
+    match place.as_mut() {
         Some(session) => Ok(act(session)),
         None => Err(emacs::Error::msg("no board is served in this Emacs")),
     }
 }
 
+/// The session, unless this thread is in it already.
+///
+/// Only the main thread comes here, so that the lock is never held by another. But Emacs answers SIGTERM with
+/// `kill-emacs`, hooks and all, inside the signal handler: in the middle of one of our own calls. Waiting there would
+/// be for ever; without the session Emacs ends, and what was not answered yet is as after a power cut.
+fn enter() -> Option<MutexGuard<'static, Option<Session>>> {
+    match SESSION.try_lock() {
+        Ok(place) => Some(place),
+        Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 pub(super) fn is_open() -> bool {
-    lock(&SESSION).is_some()
+    enter().is_some_and(|place| place.is_some())
 }
 
 /// Closes the board; whether there was one.
 pub(super) fn close() -> bool {
-    lock(&SESSION).take().is_some()
+    enter().is_some_and(|mut place| place.take().is_some())
 }
 
 /// A panic reaches Lisp as `rust-panic` without its words: keep them where `fleet-module.el` finds them.
