@@ -72,6 +72,10 @@ What is left follows after `fleet-board-breath-seconds'.")
 A timer that is always due keeps Emacs from its subprocesses and from
 emacsclient, though not from the keyboard.")
 
+(defconst fleet-board-last-stretches 200
+  "How many such stretches are granted when the board is given back.
+What is left then is in the journal, and the next owner does it.")
+
 (defconst fleet-board-stale-tries 3
   "How often an edit is planned anew when the text was not as expected.")
 
@@ -512,7 +516,9 @@ non-nil if a board was served."
     (when (fleet-board-buffer)
       (fleet-board--quietly
         (fleet-watch-sync)
-        (fleet-board--apply)
+        (let ((stretches fleet-board-last-stretches))
+          (while (and (fleet-board--apply)
+                      (> (cl-decf stretches) 0))))
         (fleet-save-now)))
     (fleet--mod-close))
   (when (process-live-p fleet-board--pipe)

@@ -336,6 +336,20 @@ Point is before TASK-001's keyword, which EDIT makes DONE."
       (should-error (fleet-serve other) :type 'fleet-conflict)
       (should (eq t (plist-get (fleet-board-test-claim "TASK-001") :ok))))))
 
+(ert-deftest fleet-board-unserving-writes-all-that-was-decided ()
+  :tags '(native)
+  (fleet-board-test-with fleet-board-test-text
+    (dotimes (n 3)
+      (fleet--mod-submit (fleet-board--request
+                          "timmy" `(:verb "append" :text ,(format "word %d" n)) nil)))
+    (fleet--mod-decide)
+    (let ((fleet-board-apply-seconds 0))
+      (fleet-unserve))
+    (with-temp-buffer
+      (insert-file-contents board)
+      (dotimes (n 3)
+        (should (fleet-board-test-line (format "word %d" n)))))))
+
 (ert-deftest fleet-board-unserving-leaves-nothing-behind ()
   :tags '(native)
   (let ((hooks '(before-change-functions after-change-functions post-command-hook

@@ -47,6 +47,10 @@ fn a_claim_waits_for(keys: &str, shown: &str, way_out: &str) {
     assert_eq!(Live::refusal(live.fleet(&["claim", "TASK-1", "--agent", "ezra"])), "held");
     person.wait_for_text(shown, PATIENCE);
     person.type_keys(way_out);
+    if way_out == "C-g" {
+        // It would also break off what emacsclient has evaluated.
+        person.wait_for_text("Quit", PATIENCE);
+    }
     live.until("the claim is shown", || live.text().contains("* IN_PROGRESS TASK-1 dredge\n"));
     live.until_saved();
 }
