@@ -8,7 +8,7 @@ use crate::{
     adapters::{
         emacs_daemon::{self, Launch, StartFailure, log_end, log_path, log_tail, start_failure},
         emacsclient,
-        owner::{self, BoardPlace, OwnerInfo, OwnerKind},
+        owner::{self, OwnerInfo, OwnerKind},
         process::Watched,
     },
     cli::{
@@ -92,7 +92,7 @@ fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Outcome, Fa
         }
         let ended = Watched::open(child.id()).is_none_or(|process| process.wait(LOOK_EVERY));
         if ended {
-            return after_end(child, place, log_from);
+            return after_end(child, launch, log_from);
         }
         if !told && began.elapsed() > QUIET {
             ui::tell(&format!("fleet: waiting for Emacs, process {}, to open {}", child.id(), place.file.display()));
@@ -105,7 +105,8 @@ fn wait(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Outcome, Fa
 }
 
 /// What the end of a starting Emacs means: it lost against another start, it said why, or nobody knows.
-fn after_end(child: &mut Child, place: &BoardPlace, log_from: u64) -> Result<Outcome, Failure> {
+fn after_end(child: &mut Child, launch: &Launch, log_from: u64) -> Result<Outcome, Failure> {
+    let place = &launch.place;
     let Some(said) = start_failure(&place.state, log_from, child.id()) else {
         return Err(ended_early(child, &place.state, log_from));
     };
@@ -115,24 +116,30 @@ fn after_end(child: &mut Child, place: &BoardPlace, log_from: u64) -> Result<Out
     if failure.reason != "board-owned" {
         return Err(failure);
     }
-    match rival(place)? {
+    match rival(launch)? {
         Some(owner) => Ok(DaemonInfo::answering(What::AlreadyRunning, &owner).outcome()),
         None => Err(failure),
     }
 }
 
-/// The Emacs that another start made at the same time, once it answers.
-fn rival(place: &BoardPlace) -> Result<Option<OwnerInfo>, Failure> {
+/// The Emacs that another start made at the same time, once it answers; as with our own, its socket should too.
+fn rival(launch: &Launch) -> Result<Option<OwnerInfo>, Failure> {
     let began = Instant::now();
+    let mut answering = None;
     while began.elapsed() < Duration::from_secs(RIVAL_SECS_MAX) {
-        match living_owner(&place.file)? {
+        match living_owner(&launch.place.file)? {
             Some((owner, _)) if owner.kind != OwnerKind::Emacs => return Ok(None),
-            Some((owner, _)) if status_of(&owner, ANSWER_WITHIN).is_some() => return Ok(Some(owner)),
+            Some((owner, _)) if status_of(&owner, ANSWER_WITHIN).is_some() => answering = Some(owner),
             // It has the lock and has not said yet how to reach it, or is about to answer.
-            _ => thread::sleep(LOOK_EVERY),
+            _ => {}
         }
+        if answering.is_some() && emacsclient::listens(&launch.socket) {
+            break;
+        }
+        thread::sleep(LOOK_EVERY);
     }
-    Ok(None)
+    // The other start may have named another socket for its Emacs.
+    Ok(answering)
 }
 
 /// What Lisp said, in the words of a reply. An error that is not Fleet's own is one of Lisp.
