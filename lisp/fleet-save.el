@@ -106,10 +106,24 @@ What speaks against it is shown by `fleet-status'."
       'wait))
    ((not (verify-visited-file-modtime (current-buffer)))
     "the board's file was changed on disk while the board has unsaved edits; revert or save it")
-   ((stringp (file-locked-p buffer-file-truename))
+   ((fleet-save--other-editor)
     (format "%s is editing the board's file in another Emacs"
-            (file-locked-p buffer-file-truename)))
+            (fleet-save--other-editor)))
    ((and fleet-watch--person-dirty (not fleet-save-person-edits)) 'wait)))
+
+(defun fleet-save--other-editor ()
+  "Return who edits the board's file in another Emacs, or nil.
+An Emacs that was killed holds its lock until its parent has taken note
+of its end; it does not count."
+  (let ((owner (file-locked-p buffer-file-truename))
+        (lock (file-symlink-p (make-lock-file-name buffer-file-truename))))
+    (and (stringp owner)
+         (not (and lock
+                   (string-match "@\\(.*\\)\\.\\([0-9]+\\)\\(?::[0-9]+\\)?\\'" lock)
+                   (equal (match-string 1 lock) (system-name))
+                   (equal "Z" (alist-get 'state (process-attributes
+                                                 (string-to-number (match-string 2 lock)))))))
+         owner)))
 
 (defun fleet-save-file-missing ()
   "Return non-nil if the board's file is not there, and note since when."

@@ -350,6 +350,30 @@ Point is before TASK-001's keyword, which EDIT makes DONE."
       (dotimes (n 3)
         (should (fleet-board-test-line (format "word %d" n)))))))
 
+(ert-deftest fleet-board-R18-the-lock-of-an-emacs-that-died-stops-no-save ()
+  :tags '(native)
+  (fleet-board-test-with fleet-board-test-text
+    ;; The shell's child ends, and what the shell became never buries it.
+    (let* ((parent (make-process :name "parent" :connection-type 'pipe :noquery t
+                                 :command '("sh" "-c" "sleep 0 & echo $!; exec sleep 60")
+                                 :buffer (generate-new-buffer " *parent*")))
+           (said (process-buffer parent))
+           (pid (progn (while (zerop (buffer-size said))
+                         (accept-process-output parent 5))
+                       (string-to-number (with-current-buffer said (buffer-string)))))
+           (lock (make-lock-file-name buffer-file-truename)))
+      (unwind-protect
+          (progn
+            (while (not (equal "Z" (alist-get 'state (process-attributes pid))))
+              (accept-process-output nil 0.01))
+            (make-symbolic-link (format "somebody@%s.%d" (system-name) pid) lock)
+            (should (equal "somebody" (file-locked-p buffer-file-truename)))
+            (fleet-board-test-claim "TASK-002")
+            (should (fleet-save-now)))
+        (delete-process parent)
+        (kill-buffer said)
+        (ignore-errors (delete-file lock))))))
+
 (ert-deftest fleet-board-unserving-leaves-nothing-behind ()
   :tags '(native)
   (let ((hooks '(before-change-functions after-change-functions post-command-hook
