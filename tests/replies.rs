@@ -206,3 +206,16 @@ fn r2_r4_after_the_journal_failed_nothing_is_told_but_the_status() {
     assert_eq!(desk.file(), BOARD, "and neither does the file");
     assert!(acknowledged.ok);
 }
+
+#[test]
+fn r1_the_journal_gives_the_number_and_a_refusal_has_none() {
+    let mut desk = Desk::new(BOARD);
+    let claimed = desk.ask("timmy", desk::claim("Unnamed"));
+    let log = Call::Log { after: None, task: None, agent: Some("timmy".into()), limit: None };
+    let events = desk.ask("timmy", log).events.expect("a log");
+    assert_eq!(events.iter().filter_map(|event| event["number"].as_u64()).next_back(), claimed.number);
+
+    let last = desk.engine().last();
+    let refused = desk.ask("ezra", desk::claim("Unnamed"));
+    assert_eq!((refused.ok, refused.number, desk.engine().last()), (false, None, last));
+}

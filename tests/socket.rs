@@ -331,7 +331,7 @@ fn a_dead_owners_socket_is_replaced_and_anything_else_is_left() {
 }
 
 #[test]
-fn paths_and_directories_that_cannot_be_safe_are_refused_by_both_sides() {
+fn paths_and_directories_that_cannot_be_safe_are_refused_by_both_sides_r22() {
     let place = place();
     let dir = place.socket.parent().expect("has one");
     let long = dir.join("x".repeat(PATH_BYTES_MAX));

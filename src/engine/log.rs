@@ -79,3 +79,20 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r9_a_commit_decided_on_an_older_state_is_a_conflict_and_writes_nothing() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let (journal, _) = Journal::open(dir.path(), "board.org", 1).expect("a journal can begin");
+        let mut log = Log::new(journal);
+        let current = log.next() - 1;
+        assert_eq!(log.commit(&[], Precondition { last: current + 1 }), Commit::Conflict);
+        assert_eq!(log.next(), current + 1);
+        assert_eq!(log.stopped(), None, "a conflict leaves the log as it was");
+        assert!(log.read_after(0, 10).expect("it can be read").is_empty());
+    }
+}
