@@ -6,6 +6,7 @@ pub mod code;
 pub mod edit;
 pub mod encoding;
 pub mod frame;
+pub mod host;
 pub mod id;
 pub mod org;
 pub mod queue;
