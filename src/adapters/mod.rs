@@ -8,3 +8,5 @@ pub mod journal;
 pub mod owner;
 pub mod process;
 pub mod socket;
+#[cfg(feature = "cli")]
+pub mod ssh;
