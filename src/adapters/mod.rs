@@ -4,6 +4,8 @@ pub mod board_file;
 pub mod clock;
 pub mod emacs_daemon;
 pub mod emacsclient;
+#[cfg(feature = "cli")]
+pub mod far_emacs;
 pub mod journal;
 pub mod owner;
 pub mod process;

@@ -1,10 +1,11 @@
 //! The program: arguments in, one request out, its reply printed.
 //!
 //! Each verb has a file in `commands` with its help, its arguments and its run. Verbs return what to print; `ui`
-//! prints it; `reach` finds the owner of the board and never prints.
+//! prints it; `reach` and `far` find the owner of the board, on this host or on another, and print nothing themselves.
 
 mod commands;
 mod fail;
+mod far;
 mod options;
 mod parse;
 mod reach;
@@ -74,7 +75,6 @@ pub fn main() -> ExitCode {
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
         let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
-        settings.refuse_remote()?;
         match self.verb {
             Verb::Poll(args) => poll::run(args, &settings),
             Verb::Claim(args) => claim::run(args, &settings),

@@ -70,8 +70,10 @@ pub struct Settings {
     pub offline: bool,
     /// Which transports may be used.
     pub via: Via,
+    /// The host whose Emacs holds the board; `None` is this one.
+    pub remote: Option<Remote>,
     emacs_socket: Option<PathBuf>,
-    remote: Option<String>,
+    far_socket: String,
 }
 
 impl Settings {
@@ -101,12 +103,18 @@ impl Settings {
         })
     }
 
-    /// Says so when the environment asks for another host: doing the request here instead would be wrong.
-    pub fn refuse_remote(&self) -> Result<(), Failure> {
-        let Some(host) = &self.remote else { return Ok(()) };
-        let message = format!("BEZALEL_HOST is `{host}`, but this version does not reach other hosts yet");
-        let hint = "unset BEZALEL_HOST for the board on this host, or run `fleet` on that host";
-        Err(Failure::new(Code::Unreachable, "remote-unsupported", message).hint(hint))
+    /// Emacs's server socket on the other host; a relative path begins at the far home directory.
+    pub fn far_socket(&self) -> &str {
+        &self.far_socket
+    }
+
+    /// Refuses what a verb can only do on this host, when another one is configured.
+    pub fn need_this_host(&self, what: &str) -> Result<(), Failure> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        let host = &remote.host;
+        let message = format!("{what} works on the host of the board only, and the board is on {host}");
+        let hint = format!("run it there, or unset BEZALEL_HOST for the board on this host");
+        Err(Failure::new(Code::Usage, "not-this-host", message).hint(hint))
     }
 
     /// Emacs's server socket, absolute.

@@ -78,6 +78,11 @@ pub fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Tells the person what is being waited for.
+pub fn progress(what: &str) {
+    tell(&format!("fleet: {}", printable(what)));
+}
+
 /// `text` without characters that would steer a terminal; line ends and tabs stay.
 pub fn printable(text: &str) -> String {
     let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
