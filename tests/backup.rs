@@ -5,7 +5,7 @@ use fleet::{
         id::{AgentName, RequestId},
         wire::{Call, Reply, Request, WIRE_VERSION},
     },
-    engine::offline,
+    engine::{Policy, offline},
 };
 use std::{fs, path::Path};
 
@@ -14,9 +14,10 @@ fn ask(board: &Path, id: &str, call: Call) -> Reply {
         v: WIRE_VERSION,
         id: RequestId::new(id).expect("an id"),
         agent: Some(AgentName::new("timmy").expect("a name")),
+        board: None,
         call,
     };
-    offline::run(board, &request)
+    offline::run(board, Policy::default(), &request)
 }
 
 fn claim(task: &str) -> Call {

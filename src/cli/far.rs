@@ -25,30 +25,33 @@ pub const READ_HINT: &str =
 const FORGE_HINT: &str = "until it is back, take work from the forge's issues and report there";
 
 /// Asks the owner of the board on `remote`, once.
-pub(super) fn ask(
-    remote: &Remote,
-    settings: &Settings,
-    request: &Request,
-    deadline: Instant,
-) -> Result<Reply, Miss> {
+pub(super) fn ask(remote: &Remote, settings: &Settings, request: &Request, deadline: Instant) -> Result<Reply, Miss> {
+    let socket = settings.far_socket().map_err(Miss::Final)?;
     let ssh = Ssh::new(remote, &ui::progress).map_err(|e| miss(remote, e.into()))?;
-    far_emacs::rpc(&ssh, settings.far_socket(), request, deadline).map_err(|e| miss(remote, e))
+    far_emacs::rpc(&ssh, socket, request, deadline).map_err(|e| miss(remote, e))
 }
 
 /// Evaluates `form` in the Emacs of `remote`, once.
 pub fn eval(remote: &Remote, settings: &Settings, form: &str) -> Result<String, Failure> {
-    let deadline = Instant::now() + settings.timeout;
+    let (socket, deadline) = (settings.far_socket()?, Instant::now() + settings.timeout);
     let value = Ssh::new(remote, &ui::progress)
         .map_err(FarError::from)
-        .and_then(|ssh| far_emacs::eval(&ssh, settings.far_socket(), form, &settings.request_id, deadline));
-    value.map_err(|error| match miss(remote, error) {
+        .and_then(|ssh| far_emacs::eval(&ssh, socket, form, &settings.request_id, deadline));
+    value.map_err(|error| match error {
+        FarError::Emacs(error @ EmacsError::Lisp(_)) => Failure::new(Code::General, "lisp-error", error.to_string()),
+        error => eval_failure(remote, error),
+    })
+}
+
+fn eval_failure(remote: &Remote, error: FarError) -> Failure {
+    match miss(remote, error) {
         Miss::Final(failure) => failure,
         Miss::Absent(cause) | Miss::NotSent(cause) => absent(remote, false, &cause),
         Miss::NoDaemon(cause) => absent(remote, true, &cause),
         Miss::Lost(cause) | Miss::Unknown(cause) | Miss::TimedOut(cause) => {
             Failure::new(Code::Unreachable, "outcome-unknown", format!("outcome unknown: {cause}"))
         }
-    })
+    }
 }
 
 /// The failure when nothing was sent: the host cannot be reached, or its Emacs is not there.
@@ -66,10 +69,11 @@ fn miss(remote: &Remote, error: FarError) -> Miss {
     match error {
         FarError::Ssh(error) => miss_of_ssh(remote, error),
         FarError::Emacs(error @ EmacsError::NoServer(_)) => Miss::NoDaemon(error.to_string()),
-        FarError::Emacs(EmacsError::Lisp(error)) => Miss::Final(
-            Failure::new(Code::General, "lisp-error", format!("Emacs on {} reported: {error}", remote.host))
-                .hint("is Fleet loaded there? `fleet daemon start` starts an Emacs that has it"),
-        ),
+        FarError::Emacs(EmacsError::Lisp(said)) if said.contains("definition is void: fleet-rpc") => {
+            let message = format!("the Emacs on {} has not loaded Fleet", remote.host);
+            let hint = "`fleet daemon start` over there starts one that has";
+            Miss::Final(Failure::new(Code::Config, "no-lisp", message).hint(hint))
+        }
         FarError::Emacs(error) => miss_of_emacs(error),
     }
 }
@@ -115,10 +119,9 @@ fn unconnected(remote: &Remote, why: Unconnected, said: String) -> Miss {
     let port = remote.port.map(|port| format!(" --port {port}")).unwrap_or_default();
     let denied = |reason, hint: String| Miss::Final(Failure::new(Code::Denied, reason, said.as_str()).hint(hint));
     match why {
-        Unconnected::UnknownKey => denied(
-            "host-key-unknown",
-            format!("ask its owner for the fingerprint, then `fleet peer add {name}{port}`"),
-        ),
+        Unconnected::UnknownKey => {
+            denied("host-key-unknown", format!("ask its owner for the fingerprint, then `fleet peer add {name}{port}`"))
+        }
         Unconnected::ChangedKey => denied(
             "host-key-changed",
             "somebody else may answer in its place: ask its owner by another way whether the key was changed, and \

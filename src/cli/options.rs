@@ -4,25 +4,27 @@ use super::{
     fail::{Refused, usage},
     parse,
     reach::{self, Via},
+    remote,
 };
 use crate::{
-    adapters::clock,
+    adapters::{
+        clock,
+        config_file::{self, ConfigError},
+        ssh::Remote,
+    },
     core::{
         code::Code,
+        config::{BadValue, CONFIG_SECS_MAX, Config, ConfigOption, Key, Origin, Setting},
         id::{AgentName, RequestId},
         wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
 };
-use std::{ffi::OsString, path::PathBuf, time::Duration};
-
-/// The board when neither option nor environment names one.
-const BOARD_DEFAULT: &str = "/srv/fleet/workspace/dispatch.org";
-/// Emacs's socket below the home directory when neither option nor environment names one.
-const EMACS_SOCKET_DEFAULT: &str = ".emacs.d/server/bezalel";
-/// Seconds that a request may take when nothing else is said.
-const TIMEOUT_SECS_DEFAULT: u64 = 15;
-/// The longest time-out that can be asked for, in seconds.
-const TIMEOUT_SECS_MAX: u64 = 24 * 3600;
+use clap::ValueEnum as _;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The options of every verb.
 #[derive(Debug, clap::Args)]
@@ -43,19 +45,21 @@ pub struct GlobalOptions {
     /// Repeat the request that had this id; done once, it is not done again
     #[arg(long, global = true, value_name = "ID", value_parser = parse::request_id)]
     request_id: Option<RequestId>,
-    /// Seconds to wait for the answer
-    #[arg(long, global = true, value_name = "SECS", default_value_t = TIMEOUT_SECS_DEFAULT,
-          value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_SECS_MAX))]
-    timeout: u64,
+    /// Seconds to wait for the answer [env: FLEET_TIMEOUT_SECS] [default: 15]
+    #[arg(long, global = true, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=CONFIG_SECS_MAX))]
+    timeout: Option<u64>,
     /// Work on the board's file while no Emacs owns it
     #[arg(long, global = true, conflicts_with = "via")]
     offline: bool,
-    /// How to reach Emacs
-    #[arg(long, global = true, value_name = "WAY", value_enum, default_value_t = Via::Auto)]
-    via: Via,
+    /// How to reach Emacs [env: FLEET_VIA] [default: auto]
+    #[arg(long, global = true, value_name = "WAY", value_enum)]
+    via: Option<Via>,
+    /// The configuration file [env: FLEET_CONFIG] [default: ~/.config/fleet/fleet.toml, else /etc/fleet/fleet.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
-/// What the options and the environment come to; fixed for the whole run.
+/// What options, environment and configuration file come to; fixed for the whole run.
 #[derive(Debug)]
 pub struct Settings {
     /// The agent to act as.
@@ -72,57 +76,92 @@ pub struct Settings {
     pub via: Via,
     /// The host whose Emacs holds the board; `None` is this one.
     pub remote: Option<Remote>,
-    emacs_socket: Option<PathBuf>,
-    far_socket: String,
+    /// The configuration file that was named on the command line, absolute.
+    pub config_file: Option<PathBuf>,
+    /// Everything that can be configured, with where it came from.
+    pub config: Config,
+    home: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Fills in from the environment `env` what the options leave open; an empty variable counts as unset.
+    /// Reads the configuration, with the environment `env` over the file and `options` over both.
     pub fn resolve(options: GlobalOptions, env: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
-        let env = |name: &str| env(name).filter(|value| !value.is_empty());
-        let agent = match (options.agent, env("FLEET_AGENT")) {
-            (Some(agent), _) => Some(agent),
-            (None, Some(name)) => Some(agent_from_environment(&name.to_string_lossy())?),
-            (None, None) => None,
-        };
-        let home_socket = || env("HOME").map(|home| PathBuf::from(home).join(EMACS_SOCKET_DEFAULT));
-        let socket = options.socket.or_else(|| env("EMACS_SOCKET").map(PathBuf::from)).or_else(home_socket);
+        let config_file = options.config.as_deref().map(absolute);
+        let mut config = config_file::load(config_file.as_deref(), &env)?;
+        options.overlay(&mut config).map_err(ConfigError::from)?;
+        let home = env("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let remote = remote::configured(&config, home.as_deref(), &env)?;
+        let via = config.text(Key::Via).and_then(|word| Via::from_str(word, false).ok());
         Ok(Self {
-            agent,
-            board: options
-                .board
-                .or_else(|| env("DISPATCH_FILE").map(PathBuf::from))
-                .unwrap_or_else(|| BOARD_DEFAULT.into()),
+            agent: config.agent(),
+            board: config.path(Key::Board, home.as_deref()).ok_or_else(|| no_home(Key::Board))?,
             request_id: options.request_id.unwrap_or_else(clock::fresh_request_id),
-            timeout: Duration::from_secs(options.timeout),
+            timeout: Duration::from_secs(config.number(Key::TimeoutSecs).expect("it has a default")),
             offline: options.offline,
-            via: options.via,
-            // Emacs and emacsclient take a relative name for one below a directory of their own.
-            emacs_socket: socket.map(|path| std::path::absolute(&path).unwrap_or(path)),
-            remote: env("BEZALEL_HOST").map(|host| host.to_string_lossy().into_owned()),
+            via: via.expect("the choices are the transports"),
+            remote,
+            config_file,
+            config,
+            home,
         })
     }
 
-    /// Emacs's server socket on the other host; a relative path begins at the far home directory.
-    pub fn far_socket(&self) -> &str {
-        &self.far_socket
+    /// Refuses ways that do not lead to the host that is configured: doing the request elsewhere would be wrong.
+    pub fn check_host(&self) -> Result<(), Failure> {
+        match (&self.remote, self.via) {
+            (None, Via::Ssh) => Err(usage("no-host", "--via ssh needs a host, and none is configured")
+                .hint("name it with BEZALEL_HOST or remote.host in fleet.toml")),
+            (None, _) => Ok(()),
+            (Some(_), _) if self.offline => Err(self.not_this_host("--offline")),
+            (Some(_), Via::Socket) => Err(self.not_this_host("--via socket")),
+            (Some(_), Via::Emacsclient) => Err(self.not_this_host("--via emacsclient")),
+            (Some(_), Via::Auto | Via::Ssh) => Ok(()),
+        }
     }
 
-    /// Refuses what a verb can only do on this host, when another one is configured.
+    /// Refuses `what`, which works on this host only, when another one is configured.
     pub fn need_this_host(&self, what: &str) -> Result<(), Failure> {
-        let Some(remote) = &self.remote else { return Ok(()) };
-        let host = &remote.host;
-        let message = format!("{what} works on the host of the board only, and the board is on {host}");
-        let hint = format!("run it there, or unset BEZALEL_HOST for the board on this host");
-        Err(Failure::new(Code::Usage, "not-this-host", message).hint(hint))
+        if self.remote.is_some() { Err(self.not_this_host(what)) } else { Ok(()) }
     }
 
-    /// Emacs's server socket, absolute.
-    pub fn emacs_socket(&self) -> Result<&PathBuf, Failure> {
-        self.emacs_socket.as_ref().ok_or_else(|| {
-            Failure::new(Code::Config, "no-home", "HOME is not set, so there is no default for Emacs's socket")
-                .hint("name it with --socket or EMACS_SOCKET")
-        })
+    fn not_this_host(&self, what: &str) -> Failure {
+        let host = self.config.setting(Key::RemoteHost);
+        let host = host.map(|Setting { value, origin }| format!("`{}` ({origin})", value.display()));
+        let message = format!("{what} is about this host, but the board is on {}", host.unwrap_or_default());
+        usage("not-this-host", message).hint("run it there, or unset BEZALEL_HOST for the board on this host")
+    }
+
+    /// Emacs's server socket on the other host, where a relative path begins at the home directory.
+    pub fn far_socket(&self) -> Result<&str, Failure> {
+        let path = self.config.text(Key::EmacsSocket);
+        let path = path.ok_or_else(|| usage("bad-socket-path", "the path of Emacs's socket is not UTF-8"))?;
+        Ok(path.strip_prefix("~/").unwrap_or(path))
+    }
+
+    /// A configured path; `None` if there is none.
+    pub fn path(&self, key: Key) -> Result<Option<PathBuf>, Failure> {
+        match (self.config.path(key, self.home.as_deref()), self.config.setting(key)) {
+            (None, Some(_)) => Err(no_home(key)),
+            (path, _) => Ok(path),
+        }
+    }
+
+    /// Emacs's server socket, absolute: Emacs and emacsclient take a relative name for one below a directory of theirs.
+    pub fn emacs_socket(&self) -> Result<PathBuf, Failure> {
+        Ok(absolute(&self.path(Key::EmacsSocket)?.expect("it has a default")))
+    }
+
+    /// The board as the owner is told it; `None` if nobody named one, and whichever that Emacs has will do.
+    fn named_board(&self) -> Result<Option<String>, Failure> {
+        let named = self.config.setting(Key::Board).filter(|board| board.origin != Origin::Default);
+        let Some(Setting { value, origin }) = named else { return Ok(None) };
+        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| bad_board(origin, "is not UTF-8"));
+        match &self.remote {
+            None => text(&absolute(&self.board)).map(Some),
+            Some(_) if Path::new(value).is_absolute() => text(Path::new(value)).map(Some),
+            Some(_) => Err(bad_board(origin, "is not absolute, and the board is on another host")
+                .hint("name the board by its absolute path there")),
+        }
     }
 
     /// Refuses verbs that only an agent can ask for.
@@ -135,11 +174,43 @@ impl Settings {
 
     /// Sends `call` to the owner of the board and waits for a positive reply.
     pub fn ask(&self, call: Call) -> Result<Reply, Refused> {
-        let request = Request { v: WIRE_VERSION, id: self.request_id.clone(), agent: self.agent.clone(), call };
+        let (id, agent, board) = (self.request_id.clone(), self.agent.clone(), self.named_board()?);
+        let request = Request { v: WIRE_VERSION, id, agent, board, call };
         Refused::sort(reach::ask(self, &request).unwrap_or_else(|failure| Reply::refused(Some(&request.id), failure)))
     }
 }
 
-fn agent_from_environment(name: &str) -> Result<AgentName, Failure> {
-    AgentName::new(name).map_err(|e| usage("bad-agent", format!("invalid value in FLEET_AGENT: {e}")))
+impl GlobalOptions {
+    /// Puts what was said on the command line over the rest.
+    fn overlay(&self, config: &mut Config) -> Result<(), BadValue> {
+        let via = self.via.and_then(|via| via.to_possible_value()).map(|word| word.get_name().into());
+        let said: [(Key, &str, Option<OsString>); 5] = [
+            (Key::Agent, "--agent", self.agent.as_ref().map(|name| name.as_str().into())),
+            (Key::Board, "--board", self.board.as_ref().map(Into::into)),
+            (Key::EmacsSocket, "--socket", self.socket.as_ref().map(Into::into)),
+            (Key::TimeoutSecs, "--timeout", self.timeout.map(|secs| secs.to_string().into())),
+            (Key::Via, "--via", via),
+        ];
+        for (key, option, value) in said {
+            if let Some(value) = value {
+                config.set(key, value, Origin::CommandLine(option))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bad_board(origin: &Origin, what: &str) -> Failure {
+    usage("bad-board", format!("the board's path ({origin}) {what}"))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+/// A path that has to lie somewhere although there is no home.
+pub(super) fn no_home(key: Key) -> Failure {
+    let ConfigOption { name, variable, .. } = key.option();
+    Failure::new(Code::Config, "no-home", format!("HOME is not set, and {name} lies below it"))
+        .hint(format!("set {variable} to an absolute path"))
 }

@@ -14,7 +14,7 @@ use crate::{
         code::Code,
         wire::{Failure, Reply, Request},
     },
-    engine::{log::chain, offline},
+    engine::{Policy, log::chain, offline},
 };
 use std::{
     path::Path,
@@ -70,7 +70,7 @@ pub(super) enum Miss {
 /// Gets the reply to `request`, positive or not; a [`Failure`] when nobody replied.
 pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
     if settings.offline {
-        return Ok(offline::run(&settings.board, request));
+        return Ok(offline::run(&settings.board, Policy::of(&settings.config), request));
     }
     let ways: &[Way<'_>] = match (&settings.remote, settings.via) {
         (Some(remote), _) => &[Way::Ssh(remote)],
@@ -242,7 +242,7 @@ fn by_emacsclient(settings: &Settings, request: &Request, deadline: Instant) -> 
     if !socket.exists() {
         return Err(Miss::Absent(format!("there is no Emacs socket {}", socket.display())));
     }
-    emacsclient::rpc(socket, request, left(deadline)).map_err(miss_of_emacs)
+    emacsclient::rpc(&socket, request, left(deadline)).map_err(miss_of_emacs)
 }
 
 pub(super) fn miss_of_emacs(error: EmacsError) -> Miss {

@@ -6,6 +6,7 @@ use super::{
     fresh_id,
     log::{Commit, Precondition},
 };
+use crate::adapters::owner;
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -21,6 +22,7 @@ use crate::core::{
     wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// Through which door a request came, and what the caller's name rests on.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +123,9 @@ impl Engine {
             Ok(request) => request,
             Err(reply) => return Verdict::Unread(reply),
         };
+        if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
+            return Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other))));
+        }
         match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
                 Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
@@ -131,6 +136,17 @@ impl Engine {
                 Err(failure) => Verdict::Refused(request, failure),
             },
         }
+    }
+
+    /// Whether `path` leads to the board of this engine.
+    fn is_board(&self, path: &Path) -> bool {
+        path == self.path() || owner::locate(path).is_ok_and(|place| place.file == self.path())
+    }
+
+    fn another_board(&self, meant: &str) -> Failure {
+        let message = format!("the board `{meant}` is meant, but this Emacs holds `{}`", self.path().display());
+        let hint = "name that board, or the socket of the Emacs that holds yours";
+        Failure::new(Code::Config, "another-board", message).hint(hint)
     }
 
     fn change(
