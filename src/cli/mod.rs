@@ -15,8 +15,8 @@ mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
-    skip, status,
+    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, peer, poll, release, requeue,
+    show, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -59,6 +59,7 @@ enum Verb {
     Eval(eval::EvalArgs),
     Config(config::ConfigArgs),
     Daemon(daemon::DaemonArgs),
+    Peer(peer::PeerArgs),
 }
 
 /// Runs the program with the process's arguments and environment.
@@ -77,7 +78,7 @@ pub fn main() -> ExitCode {
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
         let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
-        if !matches!(self.verb, Verb::Config(_)) {
+        if !matches!(self.verb, Verb::Config(_) | Verb::Peer(_)) {
             settings.check_host()?;
         }
         match self.verb {
@@ -98,6 +99,7 @@ impl Cli {
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
             Verb::Daemon(args) => daemon::run(args, &settings),
+            Verb::Peer(args) => peer::run(args, &settings),
         }
     }
 }

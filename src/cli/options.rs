@@ -15,6 +15,7 @@ use crate::{
     core::{
         code::Code,
         config::{BadValue, CONFIG_SECS_MAX, Config, ConfigOption, Key, Origin, Setting},
+        host::Host,
         id::{AgentName, RequestId},
         wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
@@ -136,6 +137,18 @@ impl Settings {
         let path = self.config.text(Key::EmacsSocket);
         let path = path.ok_or_else(|| usage("bad-socket-path", "the path of Emacs's socket is not UTF-8"))?;
         Ok(path.strip_prefix("~/").unwrap_or(path))
+    }
+
+    /// `host` on the terms that are configured, the port apart, which belongs to the configured host only.
+    pub fn remote_to(&self, host: Host, port: Option<u16>) -> Result<Remote, Failure> {
+        let own = self.config.host().as_ref() == Some(&host);
+        let remote = remote::to(host, &self.config, self.home.as_deref(), |name| std::env::var_os(name))?;
+        Ok(Remote { port: port.or(remote.port.filter(|_| own)), ..remote })
+    }
+
+    /// The file of trusted host keys.
+    pub fn known_hosts(&self) -> Result<PathBuf, Failure> {
+        remote::known_hosts(&self.config, self.home.as_deref(), |name| std::env::var_os(name))
     }
 
     /// A configured path; `None` if there is none.

@@ -32,28 +32,43 @@ pub fn to(
     home: Option<&Path>,
     env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Remote, Failure> {
-    let path = |key: Key| match (config.setting(key), config.path(key, home)) {
-        (Some(_), None) => Err(no_home(key)),
-        (_, path) => Ok(path.map(|path| std::path::absolute(&path).unwrap_or(path))),
-    };
+    let path = |key: Key| path(key, config, home);
     let secs = |key: Key| Duration::from_secs(config.number(key).expect("it has a default"));
-    let directory = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let own_directory = directory("XDG_CONFIG_HOME").filter(|_| is_default(config, Key::RemoteKnownHosts));
-    let known_hosts = match own_directory {
-        Some(directory) => directory.join("fleet/known_hosts"),
-        None => path(Key::RemoteKnownHosts)?.expect("it has a default"),
-    };
     Ok(Remote {
         host,
         user: config.user().expect("it has a default"),
         port: config.number(Key::RemotePort).and_then(|port| port.try_into().ok()),
         key: path(Key::RemoteSshKey)?,
         connect_timeout: secs(Key::RemoteSshTimeoutSecs),
-        known_hosts,
+        known_hosts: known_hosts(config, home, &env)?,
         ssh_config: ssh_config(config, path(Key::RemoteSshConfig)?)?,
         keep: secs(Key::RemoteKeepSecs),
-        runtime_dir: directory("XDG_RUNTIME_DIR"),
+        runtime_dir: directory("XDG_RUNTIME_DIR", &env),
     })
+}
+
+/// The file of trusted host keys: where it is configured, else `fleet/known_hosts` in the person's configuration directory.
+pub fn known_hosts(
+    config: &Config,
+    home: Option<&Path>,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<PathBuf, Failure> {
+    match directory("XDG_CONFIG_HOME", env).filter(|_| is_default(config, Key::RemoteKnownHosts)) {
+        Some(directory) => Ok(directory.join("fleet/known_hosts")),
+        None => Ok(path(Key::RemoteKnownHosts, config, home)?.expect("it has a default")),
+    }
+}
+
+fn path(key: Key, config: &Config, home: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    match (config.setting(key), config.path(key, home)) {
+        (Some(_), None) => Err(no_home(key)),
+        (_, path) => Ok(path.map(|path| std::path::absolute(&path).unwrap_or(path))),
+    }
+}
+
+/// A directory of the XDG kind; a relative one counts as unset.
+fn directory(name: &str, env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    env(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// The person's own file need not exist, one that was named must.

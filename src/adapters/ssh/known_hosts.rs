@@ -1,8 +1,8 @@
 //! The keys of the hosts that are trusted: our own `known_hosts` file, which grows only when a person or a fingerprint
 //! says so.
 
-use crate::adapters::process;
-use crate::core::host::Host;
+use super::{Remote, left, options::of};
+use crate::{adapters::process, core::host::Host};
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The most that a host may answer when it is asked for its keys.
@@ -34,12 +34,12 @@ pub struct KnownKey {
     key: String,
 }
 
-/// What came of keys that were to be added.
+/// How keys stand to the known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerKeys {
-    /// They are known now.
-    Added,
-    /// They were known before.
+    /// Some were not known.
+    New,
+    /// All were.
     Known,
 }
 
@@ -56,6 +56,14 @@ pub enum KeyError {
         name: String,
         /// What ssh-keyscan said.
         said: String,
+    },
+    /// The host can only be reached through another one.
+    #[error("{name} is reached through another host, where its key cannot be fetched")]
+    BehindAnother {
+        /// The host.
+        name: String,
+        /// Where its key belongs.
+        file: PathBuf,
     },
     /// The host is known with another key.
     #[error("{name} is known with {known}, but shows {shown}")]
@@ -106,12 +114,14 @@ impl KnownKey {
 }
 
 /// Asks the host for its keys, one of each kind, within `timeout`. Nothing proves yet that they are the host's.
-pub fn fetch(host: &Host, port: Option<u16>, timeout: Duration) -> Result<Vec<KnownKey>, KeyError> {
-    let seconds = timeout.as_secs().max(1).to_string();
+pub fn fetch(remote: &Remote, timeout: Duration) -> Result<Vec<KnownKey>, KeyError> {
+    let deadline = Instant::now() + timeout;
+    let name = remote.host.known_as(remote.port);
+    let place = place(remote, &name, left(deadline))?;
+    let seconds = left(deadline).as_secs().max(1).to_string();
     let mut command = Command::new("ssh-keyscan");
-    command.args(["-T", &seconds, "-p", &port.unwrap_or(22).to_string(), "--", host.as_str()]);
-    let finished = process::run(&mut command, timeout, SCAN_BYTES_MAX)?;
-    let name = host.known_as(port);
+    command.args(["-T", &seconds, "-p", &place.port.to_string(), "--", place.host.as_str()]);
+    let finished = process::run(&mut command, left(deadline), SCAN_BYTES_MAX)?;
     let text = String::from_utf8_lossy(&finished.stdout);
     let keys: Vec<KnownKey> = text.lines().filter_map(KnownKey::parse).map(|key| renamed(key, &name)).collect();
     if keys.is_empty() {
@@ -120,6 +130,33 @@ pub fn fetch(host: &Host, port: Option<u16>, timeout: Duration) -> Result<Vec<Kn
         return Err(KeyError::NoKey { name, said: said.into() });
     }
     Ok(keys)
+}
+
+/// Where a host really is.
+struct Located {
+    host: Host,
+    port: u16,
+}
+
+/// Where the person's configuration of ssh says that the host is.
+fn place(remote: &Remote, name: &str, timeout: Duration) -> Result<Located, KeyError> {
+    let mut command = Command::new("ssh");
+    command.arg("-G").args(of(remote, timeout).map_err(|e| no_key(name, &e))?);
+    let finished = process::run(&mut command, timeout, SCAN_BYTES_MAX)?;
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    let is_set = |key: &str| value(key).is_some_and(|value| value != "none");
+    if is_set("proxyjump") || is_set("proxycommand") {
+        return Err(KeyError::BehindAnother { name: name.into(), file: remote.known_hosts.clone() });
+    }
+    let (Some(host), Some(port)) = (value("hostname"), value("port").and_then(|port| port.parse().ok())) else {
+        return Err(no_key(name, &finished.stderr.lines().last().unwrap_or("ssh does not say where it is")));
+    };
+    Ok(Located { host: Host::new(host).map_err(|e| no_key(name, &e))?, port })
+}
+
+fn no_key(name: &str, said: &impl ToString) -> KeyError {
+    KeyError::NoKey { name: name.into(), said: said.to_string() }
 }
 
 /// The keys in `file`; none if there is no such file.
@@ -138,7 +175,7 @@ pub fn add(file: &Path, keys: &[KnownKey]) -> Result<PeerKeys, KeyError> {
     flock(&lock, FlockOperation::LockExclusive).map_err(|e| io_error("locking", dir)(e.into()))?;
     let mut text = read(file)?;
     let known: Vec<KnownKey> = text.lines().filter_map(KnownKey::parse).collect();
-    refuse_change(&known, keys)?;
+    compare(&known, keys)?;
     let fresh: Vec<String> = keys.iter().filter(|key| !known.contains(key)).map(KnownKey::line).collect();
     if fresh.is_empty() {
         return Ok(PeerKeys::Known);
@@ -149,10 +186,11 @@ pub fn add(file: &Path, keys: &[KnownKey]) -> Result<PeerKeys, KeyError> {
     text.extend(fresh);
     replace(file, &text).map_err(io_error("writing", file))?;
     lock.sync_all().map_err(io_error("syncing", dir))?;
-    Ok(PeerKeys::Added)
+    Ok(PeerKeys::New)
 }
 
-fn refuse_change(known: &[KnownKey], keys: &[KnownKey]) -> Result<(), KeyError> {
+/// Whether the host of `keys` is known with all of them; an error if it is known with others.
+pub fn compare(known: &[KnownKey], keys: &[KnownKey]) -> Result<PeerKeys, KeyError> {
     for shown in keys {
         let of_host = || known.iter().filter(|key| key.name == shown.name);
         let other = of_host().find(|key| key.kind == shown.kind && key.key != shown.key);
@@ -163,7 +201,7 @@ fn refuse_change(known: &[KnownKey], keys: &[KnownKey]) -> Result<(), KeyError> 
             return Err(KeyError::Changed { name: shown.name.clone(), known: told(known), shown: told(shown) });
         }
     }
-    Ok(())
+    Ok(if keys.iter().all(|key| known.contains(key)) { PeerKeys::Known } else { PeerKeys::New })
 }
 
 fn read(file: &Path) -> Result<String, KeyError> {
@@ -217,7 +255,7 @@ mod tests {
     fn a_key_is_added_once_into_a_private_file() {
         let (_dir, file) = file();
         let keys = [key("ssh-ed25519", "a")];
-        assert_eq!(add(&file, &keys).expect("added"), PeerKeys::Added);
+        assert_eq!(add(&file, &keys).expect("added"), PeerKeys::New);
         assert_eq!(add(&file, &keys).expect("known"), PeerKeys::Known);
         assert_eq!(list(&file).expect("read"), keys);
         assert_eq!(fs::metadata(&file).expect("made").permissions().mode() & 0o777, 0o600);
@@ -236,7 +274,7 @@ mod tests {
         }
         assert_eq!(fs::read(&file).expect("read"), before);
         let both = [key("ssh-ed25519", "a"), key("ssh-rsa", "b")];
-        assert_eq!(add(&file, &both).expect("a familiar host with one more key"), PeerKeys::Added);
+        assert_eq!(add(&file, &both).expect("a familiar host with one more key"), PeerKeys::New);
     }
 
     #[test]

@@ -11,7 +11,9 @@ mod known_hosts;
 mod options;
 
 pub use control::PlaceError;
-pub use known_hosts::{KeyError, KnownKey, PeerKeys, add as add_known, fetch as fetch_keys, list as list_known};
+pub use known_hosts::{
+    KeyError, KnownKey, PeerKeys, add as add_known, compare as compare_known, fetch as fetch_keys, list as list_known,
+};
 pub use options::{PathRefused, SshConfig};
 
 use super::process::{self, Finished, RunError};

@@ -11,6 +11,7 @@ pub mod fail;
 pub mod list;
 pub mod log;
 pub mod note;
+pub mod peer;
 pub mod poll;
 pub mod release;
 pub mod requeue;
