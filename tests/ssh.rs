@@ -103,6 +103,22 @@ fn first_connections_at_the_same_time_are_one() {
 }
 
 #[test]
+fn more_runs_than_a_connection_carries_at_once_are_all_served() {
+    let sandbox = Sandbox::new();
+    let far = Far::new(&sandbox);
+    let _daemon = far.daemon();
+    far.said(&["status"]);
+    // sshd allows ten sessions on a connection; each of these takes its time.
+    sandbox.write("far/before", "sleep 0.3\n");
+    let outputs = race(24, |_| far.command(&["list"]));
+    for output in outputs {
+        assert_eq!(Ran::of(output).code, 0);
+    }
+    assert!(far.sshd.log().contains("no more sessions"), "the limit was met");
+    assert_eq!(far.sshd.logins(), 1);
+}
+
+#[test]
 fn a_connection_that_nobody_uses_ends_by_itself() {
     let sandbox = Sandbox::new();
     let far = Far::new(&sandbox);
@@ -173,7 +189,7 @@ fn r22_a_request_whose_reply_was_lost_is_repeated_with_its_id_and_done_once() {
 }
 
 #[test]
-fn a_stalled_host_costs_the_time_that_was_given_and_no_more() {
+fn threat_34_a_stalled_host_costs_the_time_that_was_given_and_no_more() {
     let sandbox = Sandbox::new();
     let far = Far::new(&sandbox);
     far.sshd.fall_silent();

@@ -18,7 +18,7 @@ pub(super) const ANSWER_BYTES_MAX: u64 = (REPLY_BYTES_MAX as u64).div_ceil(3) * 
 /// Variables that make emacsclient talk to something else than the socket it is told, or start an editor.
 const MISLEADING_VARIABLES: [&str; 3] = ["ALTERNATE_EDITOR", "EMACS_SOCKET_NAME", "EMACS_SERVER_FILE"];
 /// How emacsclient says that nobody listens on the socket.
-const NO_SERVER: [&str; 3] = ["can't find socket", "can't connect", "error accessing socket"];
+const NO_SERVER: [&str; 4] = ["can't find socket", "can't connect", "error accessing socket", "... too long"];
 
 /// Why Emacs gave no usable answer.
 #[derive(Debug, thiserror::Error)]

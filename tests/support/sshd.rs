@@ -169,6 +169,13 @@ impl<'a> Sshd<'a> {
         self.disconnect();
     }
 
+    /// Connections stay open, and nobody does anything on them any more.
+    pub fn freeze(&self) {
+        for pid in self.state.connections.lock().expect("nobody panics with it").iter().flat_map(Group::everyone) {
+            rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("ours");
+        }
+    }
+
     /// All connections break.
     pub fn disconnect(&self) {
         self.state.connections.lock().expect("nobody panics with it").clear();

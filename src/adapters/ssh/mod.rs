@@ -36,6 +36,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 pub const COMMAND_BYTES_MAX: usize = 128 << 10;
 /// How long connecting may take before the person hears of it.
 const SILENCE: Duration = Duration::from_secs(1);
+/// How long to wait for a place among the commands of a connection; sshd allows ten at once.
+const SESSION_PAUSE: Duration = Duration::from_millis(50);
 /// How long a kept connection may take to say that it lives; its process is on this host.
 const CHECK_SECS_MAX: u64 = 2;
 /// Bytes of the far program's error output that are kept.
@@ -156,8 +158,16 @@ impl<'a> Ssh<'a> {
         let runtime = runtime()?;
         self.connected(&runtime, deadline)?;
         let session = self.session();
-        let result = runtime.block_on(within(left(deadline), exchange(&session, argv, stdout_max)));
-        result.unwrap_or(Err(SshError::TimedOut(limit)))
+        let act = async {
+            loop {
+                match exchange(&session, argv, stdout_max).await {
+                    // Others use the connection; nothing was sent, so the deadline is the only limit.
+                    Err(SshError::Busy(_)) if left(deadline) > SESSION_PAUSE => tokio::time::sleep(SESSION_PAUSE).await,
+                    result => return result,
+                }
+            }
+        };
+        runtime.block_on(within(left(deadline), act)).unwrap_or(Err(SshError::TimedOut(limit)))
     }
 
     /// Makes sure that the connection stands.
