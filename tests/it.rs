@@ -11,6 +11,7 @@ mod daemon_smoke;
 mod daemon_start;
 mod demo;
 mod docs;
+mod doctor;
 mod help;
 mod journal;
 mod live_doors;

@@ -13,8 +13,8 @@ mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
-    skip, status,
+    add, append, claim, config, daemon, doctor, done, eval, fail as fail_verb, list, log, note, poll, release, requeue,
+    show, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -56,6 +56,7 @@ enum Verb {
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
     Daemon(daemon::DaemonArgs),
 }
 
@@ -74,7 +75,12 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
-        let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
+        let settings = Settings::resolve(self.options, |name| std::env::var_os(name));
+        let settings = match (settings, &self.verb) {
+            // What stops every other verb is what this one is asked about.
+            (Err(failure), Verb::Doctor(args)) => return doctor::run(args, Err(&failure)),
+            (settings, _) => settings?,
+        };
         if !matches!(self.verb, Verb::Config(_)) {
             settings.refuse_remote()?;
         }
@@ -95,6 +101,7 @@ impl Cli {
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
+            Verb::Doctor(args) => doctor::run(&args, Ok(&settings)),
             Verb::Daemon(args) => daemon::run(args, &settings),
         }
     }
