@@ -62,6 +62,8 @@ pub struct Settings {
     pub agent: Option<AgentName>,
     /// The board.
     pub board: PathBuf,
+    /// Whether the answer is for programs.
+    pub json: bool,
     /// The id of this run's request, the same in every retry.
     pub request_id: RequestId,
     /// How long a request may take.
@@ -91,6 +93,7 @@ impl Settings {
                 .board
                 .or_else(|| env("DISPATCH_FILE").map(PathBuf::from))
                 .unwrap_or_else(|| BOARD_DEFAULT.into()),
+            json: options.json,
             request_id: options.request_id.unwrap_or_else(clock::fresh_request_id),
             timeout: Duration::from_secs(options.timeout),
             offline: options.offline,

@@ -6,6 +6,7 @@
 
 mod answer;
 mod apply;
+mod events;
 mod open;
 mod person;
 mod place;
