@@ -16,7 +16,8 @@ use std::{
     thread,
 };
 
-const BOARD: &str = "* PENDING T-1 One\n:PROPERTIES:\n:ID: T-1\n:END:\n* PENDING T-2 Two\n:PROPERTIES:\n:ID: T-2\n:END:\n";
+const BOARD: &str =
+    "* PENDING T-1 One\n:PROPERTIES:\n:ID: T-1\n:END:\n* PENDING T-2 Two\n:PROPERTIES:\n:ID: T-2\n:END:\n";
 
 fn kinds_of(desk: &mut Desk, change: impl Fn(&mut Call)) -> Vec<String> {
     let mut call = desk::log(None, 1_000);
@@ -181,12 +182,8 @@ fn following_ends_with_its_reader_although_nothing_happens() {
     let fleet = Fleet::new(&sandbox, "dispatch.org", &format!("{KEYWORDS}{BOARD}"));
     let _daemon = Daemon::serving(&sandbox, fleet.board());
     let mut command = fleet.command(&["log", "-f", "--after", "0"]);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .process_group_of_its_own()
-        .spawn()
-        .expect("it starts");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group_of_its_own().spawn().expect("it starts");
     let mut reader: BufReader<ChildStdout> = BufReader::new(child.stdout.take().expect("piped"));
     let follower = Group::adopt(child);
     let mut line = String::new();

@@ -4,11 +4,11 @@ use crate::{adapters::clock, core::time::Stamp};
 use jiff::civil;
 
 /// The longest way back that can be asked for, in milliseconds: a hundred years.
-const AGO_MS_MAX: i64 = 100 * 366 * DAY_MS;
+const AGO_MS_MAX: i64 = 100 * 366 * MS_PER_DAY;
 /// A day, in milliseconds.
-const DAY_MS: i64 = 24 * HOUR_MS;
+const MS_PER_DAY: i64 = 24 * MS_PER_HOUR;
 /// An hour, in milliseconds.
-const HOUR_MS: i64 = 3_600_000;
+const MS_PER_HOUR: i64 = 3_600_000;
 
 /// A point in time: `2h`, `1d12h`, `2026-04-15`, `2026-04-15 10:00`, `10:00`, or RFC 3339 with an offset.
 ///
@@ -44,9 +44,9 @@ fn unit_ms(unit: char) -> Option<i64> {
     Some(match unit {
         's' => 1_000,
         'm' => 60_000,
-        'h' => HOUR_MS,
-        'd' => DAY_MS,
-        'w' => 7 * DAY_MS,
+        'h' => MS_PER_HOUR,
+        'd' => MS_PER_DAY,
+        'w' => 7 * MS_PER_DAY,
         _ => return None,
     })
 }
@@ -67,7 +67,10 @@ mod tests {
     fn spans_have_units_and_nothing_else() {
         let spans = ["90s", "30m", "2h", "3d", "1w", "1d12h", "0s"].map(span_ms);
         let minutes = |n: i64| Some(n * 60_000);
-        assert_eq!(spans, [Some(90_000), minutes(30), minutes(120), minutes(4320), minutes(10_080), minutes(2160), Some(0)]);
+        assert_eq!(
+            spans,
+            [Some(90_000), minutes(30), minutes(120), minutes(4320), minutes(10_080), minutes(2160), Some(0)]
+        );
         for bad in ["", "2", "h", "2x", "-2h", "2h3", "1.5h", "99999999999999999999d", "40000d"] {
             assert_eq!(span_ms(bad), None, "{bad}");
         }
@@ -77,11 +80,11 @@ mod tests {
     fn a_point_in_time_is_a_date_a_time_or_a_while_ago() {
         let now = clock::now().wall.unix_ms();
         let ago = now - moment("2h").expect("a while ago").unix_ms();
-        assert!((2 * HOUR_MS - 1_000..=2 * HOUR_MS).contains(&ago), "{ago}");
+        assert!((2 * MS_PER_HOUR - 1_000..=2 * MS_PER_HOUR).contains(&ago), "{ago}");
         let day = moment("2026-04-15").expect("a date");
         assert_eq!(day.local().to_string(), "2026-04-15T00:00:00", "a date is its first moment");
-        assert_eq!(moment("2026-04-15 10:00"), Ok(day.plus_ms(10 * HOUR_MS)));
-        assert_eq!(moment("2026-04-15T10:00:30"), Ok(day.plus_ms(10 * HOUR_MS + 30_000)));
+        assert_eq!(moment("2026-04-15 10:00"), Ok(day.plus_ms(10 * MS_PER_HOUR)));
+        assert_eq!(moment("2026-04-15T10:00:30"), Ok(day.plus_ms(10 * MS_PER_HOUR + 30_000)));
         let with_offset = moment("2026-04-15T10:00:00+02:00").expect("a time with its offset");
         assert_eq!(with_offset.unix_ms(), moment("2026-04-15T08:00:00Z").expect("the same").unix_ms());
         let noon = moment("12:00").expect("a time of today").local();

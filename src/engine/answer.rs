@@ -4,15 +4,7 @@ use super::Engine;
 use crate::core::{
     id::AgentName,
     org,
-    queue::{
-        decide,
-        event::Actor,
-        ledger::Answered,
-        model::Task,
-        ready,
-        refusal::Refusal,
-        state::State,
-    },
+    queue::{decide, event::Actor, ledger::Answered, model::Task, ready, refusal::Refusal, state::State},
     time::Now,
     wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
 };

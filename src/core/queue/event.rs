@@ -284,8 +284,8 @@ pub enum Field {
 impl Change {
     /// Every word of [`Change::kind`], in the order of the variants.
     pub const KINDS: [&str; 14] = [
-        "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited", "removed",
-        "returned", "opened", "saving",
+        "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
+        "removed", "returned", "opened", "saving",
     ];
 
     /// Whether the task with this ID is concerned.

@@ -16,6 +16,7 @@ use crate::{
     },
     core::{
         code::Code,
+        config::Key,
         wire::{Failure, Reply},
     },
 };
@@ -30,7 +31,7 @@ const FOLLOW_EVENTS_MAX: u32 = 500;
 /// Prints until nobody reads it.
 pub fn run(args: &LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
     // Watched before the first question: what comes after its answer is seen.
-    let watch = owner::locate(&settings.board).map_or_else(|_| Watch::blind(), |place| Watch::of(&place.state));
+    let watch = watch(settings);
     let reply = settings.ask(args.call(args.after, args.limit))?;
     let mut printer = Printer { json: settings.json, table: Table::new(args.long) };
     let mut seen = match args.after {
@@ -65,6 +66,13 @@ pub fn run(args: &LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
     Ok(Outcome::said())
 }
 
+/// Eyes on the state directory; on nothing where the board is another host's.
+fn watch(settings: &Settings) -> Watch {
+    let is_here = settings.config.setting(Key::RemoteHost).is_none();
+    let place = owner::locate(&settings.board).ok().filter(|_| is_here);
+    place.map_or_else(Watch::blind, |place| Watch::of(&place.state))
+}
+
 /// Up to where an answer without events has looked. A journal that ends earlier is another one than before.
 fn caught_up(seen: u64, reply: &Reply) -> u64 {
     let last = reply.number.unwrap_or(seen);
@@ -94,7 +102,9 @@ impl Printer {
         let events = reply.events.as_deref().unwrap_or_default();
         match events {
             [] => Ok(true),
-            events if self.json => ui::emit(&events.iter().map(|event: &Value| format!("{event}\n")).collect::<String>()),
+            events if self.json => {
+                ui::emit(&events.iter().map(|event: &Value| format!("{event}\n")).collect::<String>())
+            }
             events => ui::emit(&self.table.lines(events)),
         }
     }
