@@ -17,6 +17,7 @@ mod journal;
 mod live_doors;
 mod live_kill;
 mod live_race;
+mod log;
 mod odd_boards;
 mod org_differential;
 mod person;

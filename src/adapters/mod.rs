@@ -9,3 +9,4 @@ pub mod journal;
 pub mod owner;
 pub mod process;
 pub mod socket;
+pub mod watch;

@@ -5,6 +5,7 @@
 
 mod commands;
 mod fail;
+mod moment;
 mod options;
 mod parse;
 mod reach;

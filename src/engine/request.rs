@@ -72,9 +72,11 @@ impl Engine {
     /// The first half of [`Engine::handle`]: decided and durable, not yet put into words.
     pub fn decide(&mut self, asks: &[Ask], now: &Now) -> Vec<Answer> {
         let mut events = Vec::new();
+        // What the decisions see, before they fold in each other.
+        let seen = Precondition { last: self.model.ledger.last };
         let first = self.log.next();
         let verdicts: Vec<Verdict> = asks.iter().map(|ask| self.verdict(ask, first, &mut events, now)).collect();
-        let failed = if events.is_empty() { None } else { self.make_durable(first, &events) };
+        let failed = if events.is_empty() { None } else { self.make_durable(seen, &events) };
         if failed.is_none() {
             let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
             let before = self.queue.len();
@@ -109,8 +111,8 @@ impl Engine {
         }
     }
 
-    fn make_durable(&mut self, first: u64, events: &[Event]) -> Option<String> {
-        match self.log.commit(events, Precondition { last: first - 1 }) {
+    fn make_durable(&mut self, seen: Precondition, events: &[Event]) -> Option<String> {
+        match self.log.commit(events, seen) {
             Commit::Committed(_) => None,
             commit => Some(self.stop(commit)),
         }
