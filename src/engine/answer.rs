@@ -176,7 +176,7 @@ impl Engine {
     }
 
     /// A task with body, properties and place.
-    fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+    pub(super) fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let mut info = self.brief(task, now);
         let text = task.section.text.as_str();
         let Some(heading) = &task.section.heading else { return info };
@@ -220,6 +220,25 @@ impl Engine {
             (None, Some(why)) if !self.path().exists() => ("file-missing", Some(why.clone())),
             (None, Some(why)) => ("save-paused", Some(why.clone())),
             (None, None) => ("ok", None),
+        }
+    }
+
+    /// The number of the last event that is durable, and so may be told to anyone.
+    pub fn durable(&self) -> u64 {
+        self.log.next() - 1
+    }
+
+    /// From which number on the events are news to this Emacs: what happened since the last one gave the board up.
+    pub fn news_from(&self) -> u64 {
+        self.news_from
+    }
+
+    /// At most `limit` events after number `after`, as `log` shows them; none once the journal stopped, because then
+    /// nobody knows which of them will be there tomorrow (R4).
+    pub fn news(&self, after: u64, limit: u32) -> Result<Vec<serde_json::Value>, Failure> {
+        match self.log.stopped() {
+            Some(_) => Ok(Vec::new()),
+            None => self.events(Some(after), None, None, Some(limit)),
         }
     }
 

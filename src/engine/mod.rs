@@ -12,6 +12,7 @@ mod place;
 mod replaced;
 mod request;
 mod save;
+mod vet;
 
 pub mod log;
 pub mod offline;
@@ -20,6 +21,7 @@ pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
+pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 
 use crate::{
     adapters::{
@@ -64,6 +66,8 @@ pub struct Engine {
     /// How many events the file does not hold.
     unsaved: u64,
     notices: VecDeque<String>,
+    /// The first event that happened since an Emacs had the board before.
+    news_from: u64,
     /// The text undid so much at once that nothing is offered until a person says which side is right (R19).
     in_conflict: bool,
     /// Why the file is not being written at the moment.
