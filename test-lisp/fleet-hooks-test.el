@@ -41,6 +41,8 @@
   `(let* ((fleet-event-functions nil)
           (fleet-claim-veto-functions nil)
           (fleet-hooks-test-heard nil)
+          ;; Other tests leave the name of a command behind.
+          (this-command nil)
           ,@bindings)
      (fleet-board-test-with fleet-board-test-text
        ,@body)))
@@ -108,7 +110,7 @@
     (replace-match "PENDING TASK-003")
     (fleet--mod-settle t)
     (fleet-hooks-flush)
-    (let ((documentation (get 'fleet-event-functions 'variable-documentation))
+    (let ((documentation (documentation-property 'fleet-event-functions 'variable-documentation t))
           (own '(:owner :pid :covers :without :hash :epoch :replaces)))
       (dolist (event fleet-hooks-test-heard)
         (should (string-match-p (format "\"%s\"" (plist-get event :kind)) documentation))

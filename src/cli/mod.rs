@@ -13,8 +13,8 @@ mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show, skip,
-    status,
+    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
+    skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -55,6 +55,7 @@ enum Verb {
     Status(status::StatusArgs),
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
+    Config(config::ConfigArgs),
     Daemon(daemon::DaemonArgs),
 }
 
@@ -74,7 +75,9 @@ pub fn main() -> ExitCode {
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
         let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
-        settings.refuse_remote()?;
+        if !matches!(self.verb, Verb::Config(_)) {
+            settings.refuse_remote()?;
+        }
         match self.verb {
             Verb::Poll(args) => poll::run(args, &settings),
             Verb::Claim(args) => claim::run(args, &settings),
@@ -91,6 +94,7 @@ impl Cli {
             Verb::Status(args) => status::run(args, &settings),
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
+            Verb::Config(args) => config::run(&args, &settings),
             Verb::Daemon(args) => daemon::run(args, &settings),
         }
     }

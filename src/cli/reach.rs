@@ -13,7 +13,7 @@ use crate::{
         code::Code,
         wire::{Failure, Reply, Request},
     },
-    engine::{log::chain, offline},
+    engine::{Policy, log::chain, offline},
 };
 use std::{
     path::Path,
@@ -64,7 +64,7 @@ enum Miss {
 /// Gets the reply to `request`, positive or not; a [`Failure`] when nobody replied.
 pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
     if settings.offline {
-        return Ok(offline::run(&settings.board, request));
+        return Ok(offline::run(&settings.board, Policy::of(&settings.config), request));
     }
     let ways: &[Way] = match settings.via {
         Via::Auto => &[Way::Socket, Way::Emacsclient],
@@ -217,7 +217,7 @@ fn by_emacsclient(settings: &Settings, request: &Request, deadline: Instant) -> 
     if !socket.exists() {
         return Err(Miss::Absent(format!("there is no Emacs socket {}", socket.display())));
     }
-    emacsclient::rpc(socket, request, left(deadline)).map_err(miss_of_emacs)
+    emacsclient::rpc(&socket, request, left(deadline)).map_err(miss_of_emacs)
 }
 
 fn miss_of_emacs(error: EmacsError) -> Miss {

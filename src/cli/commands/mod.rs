@@ -3,6 +3,7 @@
 pub mod add;
 pub mod append;
 pub mod claim;
+pub mod config;
 pub mod daemon;
 pub mod done;
 pub mod eval;

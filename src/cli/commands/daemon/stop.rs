@@ -51,7 +51,7 @@ pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
 /// Whether Emacs heard the order; a refusal that Lisp gave is passed on.
 fn ask_to_end(owner: &OwnerInfo, settings: &Settings) -> Result<bool, Failure> {
     let socket = settings.emacs_socket()?;
-    match emacsclient::eval(socket, "(emacs-pid)", settings.timeout) {
+    match emacsclient::eval(&socket, "(emacs-pid)", settings.timeout) {
         Ok(pid) if pid == owner.pid.to_string() => {}
         Ok(pid) => {
             let message =
@@ -60,7 +60,7 @@ fn ask_to_end(owner: &OwnerInfo, settings: &Settings) -> Result<bool, Failure> {
         }
         Err(_) => return Ok(false),
     }
-    match emacsclient::eval(socket, STOP_FORM, settings.timeout) {
+    match emacsclient::eval(&socket, STOP_FORM, settings.timeout) {
         Err(EmacsError::Lisp(error)) => {
             let message = format!("Emacs refuses to stop: {error}");
             Err(Failure::new(Code::General, "stop-refused", message))
