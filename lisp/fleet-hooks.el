@@ -57,26 +57,27 @@ Each is called with one argument, the event as a property list:
 
 `:number'   of the event in the journal; later ones are greater
 `:at'       when, as a string (RFC 3339)
-`:kind'     what happened, a string: \"added\", \"claimed\", \"done\", \"failed\",
-            \"released\", \"skipped\", \"requeued\", \"noted\", \"appended\" (by agents),
-            \"edited\", \"removed\", \"returned\" (by a person's hand), \"opened\",
-            \"saving\" (by Fleet itself)
-`:task'     the task concerned; absent from \"appended\", \"opened\", \"saving\"
+`:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
+            \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
+            \"noted\", \"appended\".  By a person's hand: \"edited\",
+            \"removed\", \"returned\".  By Fleet: \"opened\", \"saving\"
+`:task'     the task concerned, if there is one
 `:by'       the agent, \"human\" or \"system\"
-`:via'      the door: \"emacs\", \"socket\", \"offline\", or \"inside\" (nobody asked)
+`:via'      the door: \"emacs\", \"socket\", \"offline\", or \"inside\" if
+            nobody asked
 `:auth'     what the name in `:by' rests on: \"label\", \"uid\" or \"key\"
 `:request'  the id of the request, if there was one
-`:from' `:to'      the keyword before and after; of \"edited\", the field's value
-`:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\", \"deadline\",
-            \"scheduled\", or \"heading\" (it is new)
-`:result' `:late'                  of \"done\"
+`:from' `:to'  the keyword before and after; of \"edited\", the value
+`:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\",
+            \"deadline\", \"scheduled\", or \"heading\" (it is new)
+`:result' `:late'  of \"done\"
 `:reason'   of \"failed\", \"released\", \"skipped\" and \"requeued\"
-`:attempts' `:not_before'          of \"failed\"
+`:attempts' `:not_before'  of \"failed\"
 `:text'     of \"noted\" and \"appended\"
-`:title' `:stamp' `:heading'       of \"claimed\" (\"added\": only `:heading')
+`:title' `:stamp' `:heading'  of \"claimed\"; `:heading' of \"added\", too
 `:archived' of \"removed\", `:keyword' of \"returned\"
 
-\"opened\" and \"saving\" have their own; PROTOCOL.md lists every field of every
+\"opened\" and \"saving\" have more; PROTOCOL.md lists the fields of every
 kind.  A key whose value is unknown or false is absent.
 
 Events come in the order of their numbers, each once in a session, after
@@ -185,7 +186,7 @@ If it is left in any other way, return in words how."
                    (stringp (cadr error)))
               (cadr error)
             (error-message-string error)))
-      (error "an error that cannot be printed")))
+      (t "an error that cannot be printed")))
    500 nil nil t))
 
 (defun fleet-hooks--name (function)

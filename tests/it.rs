@@ -16,6 +16,7 @@ mod journal;
 mod live_doors;
 mod live_kill;
 mod live_race;
+mod notebook;
 mod odd_boards;
 mod org_differential;
 mod person;
