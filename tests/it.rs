@@ -18,6 +18,7 @@ mod live_doors;
 mod live_kill;
 mod live_race;
 mod log;
+mod notebook;
 mod odd_boards;
 mod org_differential;
 mod person;

@@ -161,7 +161,7 @@ impl Engine {
     }
 
     /// A task with body, properties and place.
-    fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+    pub(super) fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let mut info = self.brief(task, now);
         let text = task.section.text.as_str();
         let Some(heading) = &task.section.heading else { return info };

@@ -13,6 +13,7 @@ mod place;
 mod replaced;
 mod request;
 mod save;
+mod vet;
 
 pub mod log;
 pub mod offline;
@@ -21,6 +22,7 @@ pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
+pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 
 use crate::{
     adapters::{
@@ -93,6 +95,8 @@ pub struct Engine {
     /// How many events the file does not hold.
     unsaved: u64,
     notices: VecDeque<String>,
+    /// The first event that happened since an Emacs had the board before.
+    news_from: u64,
     /// The text undid so much at once that nothing is offered until a person says which side is right (R19).
     in_conflict: bool,
     /// Why the file is not being written at the moment.
@@ -202,7 +206,7 @@ mod tests {
         let request = br#"{"v":1,"id":"a","agent":"timmy","call":{"verb":"append","text":"hello"}}"#;
         let caller = Caller { via: Via::Socket, auth: Auth::Label };
         for by_request in [true, false] {
-            let mut engine = Engine::open(&path, OwnerKind::Offline, &now).expect("nobody else owns it");
+            let mut engine = Engine::open(&path, OwnerKind::Offline, Policy::default(), &now).expect("nobody else owns it");
             let before = engine.log.next();
             engine.model.ledger.last -= 1;
             if by_request {
