@@ -6,7 +6,7 @@
 use super::process::{Finished, RunError, run};
 use crate::core::{
     id::RequestId,
-    wire::{REPLY_BYTES_MAX, Reply, Request},
+    wire::{Failure, REPLY_BYTES_MAX, Reply, Request},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::{ffi::OsStr, io, path::Path, process::Command, time::Duration};
@@ -132,6 +132,11 @@ fn read_reply(answer: &str, id: &RequestId) -> Result<Reply, EmacsError> {
 pub(super) fn decoded(answer: &str) -> Option<Reply> {
     let inner = answer.strip_prefix('"')?.strip_suffix('"')?;
     serde_json::from_slice(&BASE64.decode(inner).ok()?).ok()
+}
+
+/// The refusal in `answer`, what [`eval`] returned, if it is one: a reply in base64, as `fleet-rpc` answers.
+pub fn refusal(answer: &str) -> Option<Failure> {
+    decoded(answer)?.error
 }
 
 fn first_line(text: &str) -> String {

@@ -13,3 +13,4 @@ pub mod process;
 pub mod socket;
 #[cfg(feature = "cli")]
 pub mod ssh;
+pub mod watch;

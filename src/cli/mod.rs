@@ -6,6 +6,7 @@
 mod commands;
 mod fail;
 mod far;
+mod moment;
 mod options;
 mod parse;
 mod reach;
@@ -15,8 +16,8 @@ mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, peer, poll, release, requeue,
-    show, skip, status,
+    add, append, claim, config, daemon, doctor, done, eval, fail as fail_verb, list, log, note, peer, poll, release,
+    requeue, show, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -58,6 +59,7 @@ enum Verb {
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
     Daemon(daemon::DaemonArgs),
     Peer(peer::PeerArgs),
 }
@@ -77,8 +79,13 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
-        let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
-        if !matches!(self.verb, Verb::Config(_) | Verb::Peer(_)) {
+        let settings = Settings::resolve(self.options, |name| std::env::var_os(name));
+        let settings = match (settings, &self.verb) {
+            // What stops every other verb is what this one is asked about.
+            (Err(failure), Verb::Doctor(args)) => return doctor::run(args, Err(&failure)),
+            (settings, _) => settings?,
+        };
+        if !matches!(self.verb, Verb::Config(_) | Verb::Peer(_) | Verb::Doctor(_)) {
             settings.check_host()?;
         }
         match self.verb {
@@ -98,6 +105,7 @@ impl Cli {
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
+            Verb::Doctor(args) => doctor::run(&args, Ok(&settings)),
             Verb::Daemon(args) => daemon::run(args, &settings),
             Verb::Peer(args) => peer::run(args, &settings),
         }

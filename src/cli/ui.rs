@@ -35,6 +35,11 @@ impl Outcome {
         Self { json, text: text.into(), notices: Vec::new(), code: Code::Ok }
     }
 
+    /// Nothing more: what there was to say has been said by [`emit`].
+    pub fn said() -> Self {
+        Self::value(Value::Null, "")
+    }
+
     /// The same answer with another exit code: it was found out, and it is bad news.
     pub fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
@@ -44,6 +49,7 @@ impl Outcome {
 /// Prints how a verb ended and returns the exit code.
 pub fn print(result: Result<Outcome, Refused>, json: bool) -> ExitCode {
     let (code, written) = match &result {
+        Ok(outcome) if outcome.json.is_null() => (outcome.code, Ok(())),
         Ok(outcome) if json => (outcome.code, line(&outcome.json)),
         Ok(outcome) => {
             outcome.notices.iter().for_each(|notice| tell(&format!("fleet: note: {}", printable(notice))));
@@ -96,6 +102,15 @@ pub fn ask(question: &str) -> Option<bool> {
     let mut answer = String::new();
     let read = io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer);
     Some(read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+/// Prints one piece of a verb's data at once, while the verb goes on. False when nobody reads it any more.
+pub fn emit(piece: &str) -> Result<bool, Failure> {
+    match text(piece) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::new(Code::General, "cannot-write", format!("cannot write the answer: {e}"))),
+    }
 }
 
 /// `text` without characters that would steer a terminal; line ends and tabs stay.

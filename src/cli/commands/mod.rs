@@ -5,6 +5,7 @@ pub mod append;
 pub mod claim;
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 pub mod done;
 pub mod eval;
 pub mod fail;

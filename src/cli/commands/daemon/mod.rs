@@ -59,7 +59,7 @@ pub fn run(args: DaemonArgs, settings: &Settings) -> Result<Outcome, Refused> {
 }
 
 /// The living owner of `board` and its process.
-fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
+pub(super) fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
     let owner = match owner::read_owner(board) {
         // Where there is no such directory there is no owner in it.
         Err(OwnerError::MissingDirectory(_)) => None,
@@ -69,14 +69,14 @@ fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
 }
 
 /// What `owner` says about itself, if it answers within `timeout`.
-fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
+pub(super) fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
     let request =
         Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, board: None, call: Call::Status };
     reach::ask_owner(owner, &request, timeout)
 }
 
 /// A living owner that keeps silent.
-fn no_answer(owner: &OwnerInfo) -> Failure {
+pub(super) fn no_answer(owner: &OwnerInfo) -> Failure {
     let message = format!("process {} ({}) owns the board but does not answer", owner.pid, owner.kind.name());
     Failure::new(Code::Unreachable, "no-answer", message).hint("see `fleet daemon logs`; `fleet daemon stop` ends it")
 }
@@ -99,12 +99,12 @@ fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
 }
 
 /// The path of this program's file.
-fn this_program() -> Result<PathBuf, Failure> {
+pub(super) fn this_program() -> Result<PathBuf, Failure> {
     env::current_exe()
         .map_err(|e| Failure::new(Code::General, "no-program", format!("cannot find this program's file: {e}")))
 }
 
-fn place_failure(error: OwnerError) -> Failure {
+pub(super) fn place_failure(error: OwnerError) -> Failure {
     match error {
         OwnerError::Malformed { .. } | OwnerError::Io { .. } => {
             Failure::new(Code::Config, "no-owner-file", chain(&error))
@@ -113,7 +113,7 @@ fn place_failure(error: OwnerError) -> Failure {
     }
 }
 
-fn launch_failure(error: LaunchError) -> Failure {
+pub(super) fn launch_failure(error: LaunchError) -> Failure {
     let message = error.to_string();
     match error {
         LaunchError::NoLisp(_) => Failure::new(Code::Config, "no-lisp", message)
@@ -127,7 +127,7 @@ fn launch_failure(error: LaunchError) -> Failure {
 }
 
 /// How long ago, roughly: `3h12m`.
-fn rough(time: Duration) -> String {
+pub(super) fn rough(time: Duration) -> String {
     match time.as_secs() {
         secs @ 0..60 => format!("{secs}s"),
         secs @ 60..3600 => format!("{}m{}s", secs / 60, secs % 60),
