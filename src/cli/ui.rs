@@ -32,6 +32,11 @@ impl Outcome {
         Self { json, text: text.into(), notices: Vec::new(), code: Code::Ok }
     }
 
+    /// Nothing to say, on neither stream.
+    pub fn nothing() -> Self {
+        Self::value(Value::Null, "")
+    }
+
     /// The same answer with another exit code: it was found out, and it is bad news.
     pub fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
@@ -41,6 +46,7 @@ impl Outcome {
 /// Prints how a verb ended and returns the exit code.
 pub fn print(result: Result<Outcome, Refused>, json: bool) -> ExitCode {
     let (code, written) = match &result {
+        Ok(outcome) if json && outcome.json.is_null() => (outcome.code, Ok(())),
         Ok(outcome) if json => (outcome.code, line(&outcome.json)),
         Ok(outcome) => {
             outcome.notices.iter().for_each(|notice| tell(&format!("fleet: note: {}", printable(notice))));

@@ -73,6 +73,14 @@ impl Engine {
                 Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
             },
             Call::Status => reply.status = Some(self.status()),
+            Call::Report { limit, events } => match self.recent(*events) {
+                Ok(recent) => {
+                    reply.status = Some(self.status());
+                    reply.tasks = Some(self.concerning(request.agent.as_ref(), *limit, now));
+                    reply.events = Some(recent);
+                }
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
             Call::Log { after, task, agent, limit } => {
                 match self.events(*after, task.as_deref(), agent.as_deref(), *limit) {
                     Ok(events) => reply.events = Some(events),
@@ -119,7 +127,7 @@ impl Engine {
         answered.task.clone()
     }
 
-    fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
+    pub(super) fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
         let limit = limit.map_or(TASKS_MAX, |limit| limit as usize);
         tasks.take(limit).map(|task| self.brief(&task, now)).collect()
     }
@@ -264,12 +272,12 @@ impl Engine {
     }
 }
 
-fn logged(number: u64, event: &Event) -> serde_json::Value {
+pub(super) fn logged(number: u64, event: &Event) -> serde_json::Value {
     let mut value = serde_json::to_value(event).expect("what was parsed serializes");
     value["number"] = number.into();
     value
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Failure {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Failure {
     Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
 }

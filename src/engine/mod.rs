@@ -10,6 +10,7 @@ mod open;
 mod person;
 mod place;
 mod replaced;
+mod report;
 mod request;
 mod save;
 

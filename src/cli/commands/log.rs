@@ -39,7 +39,7 @@ pub fn run(args: LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
 }
 
 /// One line per event, in columns.
-fn table(events: &[Value]) -> String {
+pub fn table(events: &[Value]) -> String {
     let rows: Vec<([String; COLUMNS], String)> = events.iter().map(row).collect();
     let mut widths = [0; COLUMNS];
     for (columns, _) in &rows {
