@@ -25,6 +25,7 @@ mod pty_smoke;
 mod replies;
 mod restart;
 mod simulation;
+mod service;
 mod socket;
 mod tidy;
 mod transitions;

@@ -76,10 +76,11 @@ pub fn eval(socket: &Path, form: &str, timeout: Duration) -> Result<String, Emac
     }
 }
 
-/// The client that makes a frame of the Emacs at `socket` in the caller's terminal, and evaluates `form` in it.
+/// The client that makes a frame of the Emacs at `socket` in the caller's terminal, and evaluates `form` in it. The
+/// value is not printed: it would stand in the middle of the frame.
 pub fn terminal(socket: &Path, form: &str) -> Command {
     let mut command = client(socket);
-    command.args(["-t", "-e", "--"]).arg(form);
+    command.args(["-t", "-u", "-e", "--"]).arg(form);
     command
 }
 

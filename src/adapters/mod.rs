@@ -5,6 +5,7 @@ pub mod clock;
 pub mod emacs_daemon;
 pub mod emacsclient;
 pub mod journal;
+pub mod notify_socket;
 pub mod owner;
 pub mod process;
 pub mod socket;

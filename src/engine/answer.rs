@@ -196,7 +196,7 @@ impl Engine {
         info
     }
 
-    fn status(&self) -> StatusInfo {
+    pub(super) fn status(&self) -> StatusInfo {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for at in 0..self.model.board.sections().len() {
             if let Some(task) = self.model.task_at(at) {

@@ -18,6 +18,13 @@ pub const REPORT_EVENTS_DEFAULT: u32 = 10;
 const REPORT_RECORDS_MAX: u64 = 200;
 
 impl Engine {
+    /// How the board is and how many tasks it has, in one line.
+    pub fn summary(&self) -> String {
+        let status = self.status();
+        let counts: Vec<String> = status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        format!("board {}: {}", status.state, if counts.is_empty() { "no tasks".into() } else { counts.join(", ") })
+    }
+
     /// What `agent` holds, in the order of the board; then at most `limit` tasks that are ready for it, best first.
     pub(super) fn concerning(&self, agent: Option<&AgentName>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
         let is_held = |task: &Task<'_>| agent.is_some() && task.holder() == agent;
