@@ -2,6 +2,7 @@
 
 mod support;
 
+mod attach;
 mod backup;
 mod board_file;
 mod board_text;
@@ -11,6 +12,7 @@ mod daemon_start;
 mod demo;
 mod docs;
 mod help;
+mod install;
 mod journal;
 mod live_doors;
 mod live_kill;
@@ -24,8 +26,8 @@ mod person_unseen;
 mod pty_smoke;
 mod replies;
 mod restart;
-mod simulation;
 mod service;
+mod simulation;
 mod socket;
 mod tidy;
 mod transitions;

@@ -2,9 +2,7 @@
 //!
 //! Without its variables there is nobody to tell, and nothing is done.
 
-use rustix::net::{
-    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with,
-};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
 use std::{
     ffi::{OsStr, OsString},
     io,

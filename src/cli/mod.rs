@@ -13,8 +13,8 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, attach, claim, completions, daemon, done, eval, fail as fail_verb, list, log, man, note, poll, release,
-    report, requeue, show, skill, skip, status,
+    add, append, attach, claim, completions, daemon, done, eval, fail as fail_verb, list, log, man, note, poll,
+    release, report, requeue, show, skill, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};

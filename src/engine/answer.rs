@@ -127,7 +127,12 @@ impl Engine {
         answered.task.clone()
     }
 
-    pub(super) fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
+    pub(super) fn listed<'t>(
+        &self,
+        tasks: impl Iterator<Item = Task<'t>>,
+        limit: Option<u32>,
+        now: &Now,
+    ) -> Vec<TaskInfo> {
         let limit = limit.map_or(TASKS_MAX, |limit| limit as usize);
         tasks.take(limit).map(|task| self.brief(&task, now)).collect()
     }

@@ -53,7 +53,8 @@ pub fn run(args: AppendArgs, settings: &Settings) -> Result<Outcome, Refused> {
 /// Sends the words, as the login name where no agent is named.
 pub fn run_wrapper(words: &[String], settings: &mut Settings) -> Result<Outcome, Refused> {
     if settings.agent.is_none() {
-        let login = ["LOGNAME", "USER"].into_iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty()));
+        let login =
+            ["LOGNAME", "USER"].into_iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty()));
         settings.agent = Some(agent_of(login.as_deref())?);
     }
     run(AppendArgs { text: words.join(" ") }, settings)
