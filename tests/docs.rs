@@ -3,7 +3,7 @@
 //! Each test holds one page against the sources, and then shows that it would have seen a word that is wrong.
 
 mod code;
-mod pages;
+pub(crate) mod pages;
 
 use crate::tidy::tree::Sources;
 use fleet::core::code::Code;

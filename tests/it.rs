@@ -28,6 +28,7 @@ mod replies;
 mod restart;
 mod service;
 mod simulation;
+mod skill;
 mod socket;
 mod tidy;
 mod transitions;
