@@ -8,7 +8,7 @@ use crate::support::{
 use fleet::{
     adapters::{clock, journal::Phase, owner::OwnerKind, socket::SocketClient},
     core::queue::event::{Auth, Via},
-    engine::{Ask, Caller, Engine},
+    engine::{Ask, Caller, Engine, Policy},
 };
 use rustix::fs::fdatasync;
 use std::{
@@ -147,7 +147,8 @@ impl Disk {
 impl Alone {
     /// Takes the board at `path` over.
     pub fn open(path: &Path) -> Self {
-        let mut engine = Engine::open(path, OwnerKind::Offline, &clock::now()).expect("a board that can be owned");
+        let mut engine = Engine::open(path, OwnerKind::Offline, Policy::default(), &clock::now())
+            .expect("a board that can be owned");
         engine.apply_all();
         engine.observe_journal(|phase| match phase {
             Phase::BeforeWrite => WRITING.set(Some(Instant::now())),

@@ -5,7 +5,7 @@ use fleet::{
         id::{AgentName, RequestId},
         wire::{Call, Reply, Request, WIRE_VERSION},
     },
-    engine::offline,
+    engine::{Policy, offline},
 };
 use std::{fs, path::Path};
 
@@ -16,7 +16,7 @@ fn ask(board: &Path, id: &str, call: Call) -> Reply {
         agent: Some(AgentName::new("timmy").expect("a name")),
         call,
     };
-    offline::run(board, &request)
+    offline::run(board, Policy::default(), &request)
 }
 
 fn claim(task: &str) -> Call {

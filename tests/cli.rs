@@ -133,7 +133,7 @@ fn wrong_names_and_ids_exit_2_and_name_the_argument() {
         assert_eq!((json.code, json.json()["error"]["code"].as_str()), (2, Some("usage")), "{args:?}");
     }
     let bad = Ran::of(sandbox.command(&["poll"]).env("FLEET_AGENT", "Bad"));
-    assert_eq!(bad.code, 2);
+    assert_eq!(bad.code, 9);
     assert!(bad.stderr.contains("FLEET_AGENT"), "{bad:?}");
     let none = sandbox.fleet(&["done", "T"]);
     assert_eq!(none.code, 2);

@@ -6,7 +6,10 @@ mod code;
 pub(crate) mod pages;
 
 use crate::tidy::tree::Sources;
-use fleet::core::code::Code;
+use fleet::core::{
+    code::Code,
+    config::{ConfigOption, Kind, OPTIONS},
+};
 use pages::{Page, ticked};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -262,6 +265,31 @@ fn every_command_and_option_of_the_program_is_documented() {
     };
     let wrong =
         [("`--body-file`", "`--file`"), ("| `fleet daemon logs` |", "| `fleet logs` |"), ("`--via`", "`--by-way-of`")];
+    holds(rule, &Page::read(README), &wrong);
+}
+
+#[test]
+fn every_option_of_the_configuration_is_documented_with_variable_unit_and_default() {
+    let unit_of = |kind: Kind| match kind {
+        Kind::Agent => "name".to_owned(),
+        Kind::Path => "path".into(),
+        Kind::Program => "program".into(),
+        Kind::Text => "text".into(),
+        Kind::Number { unit: "", .. } => "number".into(),
+        Kind::Number { unit, .. } => unit.into(),
+        Kind::Switch => "true, false".into(),
+        Kind::Choice(words) => words.join(", "),
+    };
+    let row = |option: &ConfigOption| {
+        let ConfigOption { name, variable, kind, default, meaning, .. } = option;
+        format!("{name} | {variable} | {} | {default} | {}", unit_of(*kind), meaning.replace('`', ""))
+    };
+    let options: Words = OPTIONS.iter().map(row).collect();
+    let rule = |page: &Page| {
+        let told = page.rows("option").iter().map(|row| row.join(" | ").replace('`', "")).collect();
+        compare("the option", &options, &told)
+    };
+    let wrong = [("| `remote.host` |", "| `remote.name` |"), ("| `600` |", "| `60` |"), ("| seconds |", "| minutes |")];
     holds(rule, &Page::read(README), &wrong);
 }
 

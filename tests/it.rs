@@ -7,6 +7,7 @@ mod backup;
 mod board_file;
 mod board_text;
 mod cli;
+mod config;
 mod daemon_smoke;
 mod daemon_start;
 mod demo;

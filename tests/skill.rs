@@ -62,7 +62,8 @@ fn every_command_of_the_skill_works_in_its_order_against_a_daemon() {
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
 
     let text = daemon.eval("(with-current-buffer (fleet-board-buffer) (buffer-string))");
-    for trace in ["Merged PR #456", "tests are green", "what came out", "v2.3 to production", "Rotate the staging keys"] {
+    for trace in ["Merged PR #456", "tests are green", "what came out", "v2.3 to production", "Rotate the staging keys"]
+    {
         assert!(text.contains(trace), "{trace} is not on the board:\n{text}");
     }
     assert_eq!(text.matches("nightly run finished").count(), 1, "one request id, one message:\n{text}");
@@ -87,7 +88,9 @@ fn every_verb_option_and_exit_code_that_the_skill_names_exists() {
     for span in &spans {
         for line in span.lines() {
             let words: Vec<&str> = line.split_whitespace().map(|word| word.trim_start_matches(['$', '('])).collect();
-            let Some(at) = words.iter().position(|word| *word == "fleet" || word.ends_with("=$(fleet")) else { continue };
+            let Some(at) = words.iter().position(|word| *word == "fleet" || word.ends_with("=$(fleet")) else {
+                continue;
+            };
             let Some(verb) = words.get(at + 1) else { continue };
             assert!(verbs.contains(verb), "there is no `fleet {verb}`: {line}");
             let help = help(&[verb]);
@@ -109,10 +112,14 @@ fn every_verb_option_and_exit_code_that_the_skill_names_exists() {
 fn the_front_matter_says_what_a_skill_must_say_and_the_page_speaks_to_its_agent() {
     let page = page("ezra");
     let (front, body) = page.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).expect("front matter");
-    let keys: Vec<&str> = front.lines().filter(|line| !line.starts_with(' ')).filter_map(|l| l.split_once(':')).map(|(k, _)| k).collect();
+    let keys: Vec<&str> =
+        front.lines().filter(|line| !line.starts_with(' ')).filter_map(|l| l.split_once(':')).map(|(k, _)| k).collect();
     assert_eq!(keys, ["name", "description", "version", "author", "license", "metadata"]);
     assert!(front.contains(concat!("version: ", env!("CARGO_PKG_VERSION"), "\n")));
-    assert!(front.contains("metadata:\n  hermes:\n    tags: [") && front.contains("\n    related_skills: ["), "{front}");
+    assert!(
+        front.contains("metadata:\n  hermes:\n    tags: [") && front.contains("\n    related_skills: ["),
+        "{front}"
+    );
     assert!(body.contains("FLEET_AGENT=ezra") && body.contains("--agent ezra --quiet"));
     assert!(!page.contains("{{") && !page.contains("timmy"), "everything is filled in");
     assert!(!front.contains("\t") && front.lines().all(|line| !line.ends_with(' ')));

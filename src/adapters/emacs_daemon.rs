@@ -1,6 +1,6 @@
 //! Starts an Emacs that holds a board: which program, with which arguments, logging where.
 
-use super::{notify_socket::NOTIFY_VARIABLES, owner::BoardPlace};
+use super::{config_file::CONFIG_VARIABLE, notify_socket::NOTIFY_VARIABLES, owner::BoardPlace};
 use crate::core::code::Code;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Deserialize;
@@ -101,6 +101,8 @@ pub struct Launch {
     pub place: BoardPlace,
     /// Whether to load the person's init file.
     pub init: bool,
+    /// The configuration file that the board's owner is to read, if not the usual one; absolute.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Launch {
@@ -127,6 +129,7 @@ impl Launch {
         command.arg(daemon).args((!self.init).then_some("-Q"));
         command.arg("-L").arg(&self.lisp).args(["--eval", START_FORM]);
         command.env("DISPATCH_FILE", &self.place.file).env("EMACS_SOCKET", &self.socket);
+        command.envs(self.config_file.as_ref().map(|file| (CONFIG_VARIABLE, file)));
         command
     }
 }

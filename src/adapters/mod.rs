@@ -2,6 +2,7 @@
 
 pub mod board_file;
 pub mod clock;
+pub mod config_file;
 pub mod emacs_daemon;
 pub mod emacsclient;
 pub mod journal;

@@ -13,7 +13,7 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, attach, claim, completions, daemon, done, eval, fail as fail_verb, list, log, man, note, poll,
+    add, append, attach, claim, completions, config, daemon, done, eval, fail as fail_verb, list, log, man, note, poll,
     release, report, requeue, show, skill, skip, status,
 };
 use fail::Refused;
@@ -57,6 +57,7 @@ enum Verb {
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
     Attach(attach::AttachArgs),
+    Config(config::ConfigArgs),
     Daemon(daemon::DaemonArgs),
     Skill(skill::SkillArgs),
     Completions(completions::CompletionsArgs),
@@ -88,7 +89,11 @@ fn append_words(options: GlobalOptions, words: &[String]) -> Result<Outcome, Ref
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
         let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
-        settings.refuse_remote()?;
+        let is_about_itself =
+            matches!(self.verb, Verb::Config(_) | Verb::Skill(_) | Verb::Completions(_) | Verb::Man(_));
+        if !is_about_itself {
+            settings.refuse_remote()?;
+        }
         match self.verb {
             Verb::Poll(args) => poll::run(args, &settings),
             Verb::Claim(args) => claim::run(args, &settings),
@@ -107,6 +112,7 @@ impl Cli {
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Attach(args) => attach::run(args, &settings),
+            Verb::Config(args) => config::run(&args, &settings),
             Verb::Daemon(args) => daemon::run(args, &settings),
             Verb::Skill(args) => skill::run(args, &settings),
             Verb::Completions(args) => completions::run(&args, Cli::command()),

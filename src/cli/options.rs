@@ -6,23 +6,23 @@ use super::{
     reach::{self, Via},
 };
 use crate::{
-    adapters::clock,
+    adapters::{
+        clock,
+        config_file::{self, ConfigError},
+    },
     core::{
         code::Code,
+        config::{BadValue, CONFIG_SECS_MAX, Config, ConfigOption, Key, Origin, Setting},
         id::{AgentName, RequestId},
         wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
 };
-use std::{ffi::OsString, path::PathBuf, time::Duration};
-
-/// The board when neither option nor environment names one.
-const BOARD_DEFAULT: &str = "/srv/fleet/workspace/dispatch.org";
-/// Emacs's socket below the home directory when neither option nor environment names one.
-const EMACS_SOCKET_DEFAULT: &str = ".emacs.d/server/bezalel";
-/// Seconds that a request may take when nothing else is said.
-const TIMEOUT_SECS_DEFAULT: u64 = 15;
-/// The longest time-out that can be asked for, in seconds.
-const TIMEOUT_SECS_MAX: u64 = 24 * 3600;
+use clap::ValueEnum as _;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The options of every verb.
 #[derive(Debug, clap::Args)]
@@ -43,19 +43,21 @@ pub struct GlobalOptions {
     /// Repeat the request that had this id; done once, it is not done again
     #[arg(long, global = true, value_name = "ID", value_parser = parse::request_id)]
     request_id: Option<RequestId>,
-    /// Seconds to wait for the answer
-    #[arg(long, global = true, value_name = "SECS", default_value_t = TIMEOUT_SECS_DEFAULT,
-          value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_SECS_MAX))]
-    timeout: u64,
+    /// Seconds to wait for the answer [env: FLEET_TIMEOUT_SECS] [default: 15]
+    #[arg(long, global = true, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=CONFIG_SECS_MAX))]
+    timeout: Option<u64>,
     /// Work on the board's file while no Emacs owns it
     #[arg(long, global = true, conflicts_with = "via")]
     offline: bool,
-    /// How to reach Emacs
-    #[arg(long, global = true, value_name = "WAY", value_enum, default_value_t = Via::Auto)]
-    via: Via,
+    /// How to reach Emacs [env: FLEET_VIA] [default: auto]
+    #[arg(long, global = true, value_name = "WAY", value_enum)]
+    via: Option<Via>,
+    /// The configuration file [env: FLEET_CONFIG] [default: ~/.config/fleet/fleet.toml, else /etc/fleet/fleet.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
-/// What the options and the environment come to; fixed for the whole run.
+/// What options, environment and configuration file come to; fixed for the whole run.
 #[derive(Debug)]
 pub struct Settings {
     /// The agent to act as.
@@ -70,51 +72,54 @@ pub struct Settings {
     pub offline: bool,
     /// Which transports may be used.
     pub via: Via,
-    emacs_socket: Option<PathBuf>,
-    remote: Option<String>,
+    /// The configuration file that was named on the command line, absolute.
+    pub config_file: Option<PathBuf>,
+    /// Everything that can be configured, with where it came from.
+    pub config: Config,
+    home: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Fills in from the environment `env` what the options leave open; an empty variable counts as unset.
+    /// Reads the configuration, with the environment `env` over the file and `options` over both.
     pub fn resolve(options: GlobalOptions, env: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
-        let env = |name: &str| env(name).filter(|value| !value.is_empty());
-        let agent = match (options.agent, env("FLEET_AGENT")) {
-            (Some(agent), _) => Some(agent),
-            (None, Some(name)) => Some(agent_from_environment(&name.to_string_lossy())?),
-            (None, None) => None,
-        };
-        let home_socket = || env("HOME").map(|home| PathBuf::from(home).join(EMACS_SOCKET_DEFAULT));
-        let socket = options.socket.or_else(|| env("EMACS_SOCKET").map(PathBuf::from)).or_else(home_socket);
+        let config_file = options.config.as_deref().map(absolute);
+        let mut config = config_file::load(config_file.as_deref(), &env)?;
+        options.overlay(&mut config).map_err(ConfigError::from)?;
+        let home = env("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let via = config.text(Key::Via).and_then(|word| Via::from_str(word, false).ok());
         Ok(Self {
-            agent,
-            board: options
-                .board
-                .or_else(|| env("DISPATCH_FILE").map(PathBuf::from))
-                .unwrap_or_else(|| BOARD_DEFAULT.into()),
+            agent: config.agent(),
+            board: config.path(Key::Board, home.as_deref()).ok_or_else(|| no_home(Key::Board))?,
             request_id: options.request_id.unwrap_or_else(clock::fresh_request_id),
-            timeout: Duration::from_secs(options.timeout),
+            timeout: Duration::from_secs(config.number(Key::TimeoutSecs).expect("it has a default")),
             offline: options.offline,
-            via: options.via,
-            // Emacs and emacsclient take a relative name for one below a directory of their own.
-            emacs_socket: socket.map(|path| std::path::absolute(&path).unwrap_or(path)),
-            remote: env("BEZALEL_HOST").map(|host| host.to_string_lossy().into_owned()),
+            via: via.expect("the choices are the transports"),
+            config_file,
+            config,
+            home,
         })
     }
 
-    /// Says so when the environment asks for another host: doing the request here instead would be wrong.
+    /// Says so when another host is configured: doing the request here instead would be wrong.
     pub fn refuse_remote(&self) -> Result<(), Failure> {
-        let Some(host) = &self.remote else { return Ok(()) };
-        let message = format!("BEZALEL_HOST is `{host}`, but this version does not reach other hosts yet");
+        let Some(host) = self.config.setting(Key::RemoteHost) else { return Ok(()) };
+        let Setting { value, origin } = host;
+        let message = format!("the daemon is on `{}` ({origin}), but this version does not reach it", value.display());
         let hint = "unset BEZALEL_HOST for the board on this host, or run `fleet` on that host";
         Err(Failure::new(Code::Unreachable, "remote-unsupported", message).hint(hint))
     }
 
-    /// Emacs's server socket, absolute.
-    pub fn emacs_socket(&self) -> Result<&PathBuf, Failure> {
-        self.emacs_socket.as_ref().ok_or_else(|| {
-            Failure::new(Code::Config, "no-home", "HOME is not set, so there is no default for Emacs's socket")
-                .hint("name it with --socket or EMACS_SOCKET")
-        })
+    /// A configured path; `None` if there is none.
+    pub fn path(&self, key: Key) -> Result<Option<PathBuf>, Failure> {
+        match (self.config.path(key, self.home.as_deref()), self.config.setting(key)) {
+            (None, Some(_)) => Err(no_home(key)),
+            (path, _) => Ok(path),
+        }
+    }
+
+    /// Emacs's server socket, absolute: Emacs and emacsclient take a relative name for one below a directory of theirs.
+    pub fn emacs_socket(&self) -> Result<PathBuf, Failure> {
+        Ok(absolute(&self.path(Key::EmacsSocket)?.expect("it has a default")))
     }
 
     /// Refuses verbs that only an agent can ask for.
@@ -143,6 +148,32 @@ impl Settings {
     }
 }
 
-fn agent_from_environment(name: &str) -> Result<AgentName, Failure> {
-    AgentName::new(name).map_err(|e| usage("bad-agent", format!("invalid value in FLEET_AGENT: {e}")))
+impl GlobalOptions {
+    /// Puts what was said on the command line over the rest.
+    fn overlay(&self, config: &mut Config) -> Result<(), BadValue> {
+        let via = self.via.and_then(|via| via.to_possible_value()).map(|word| word.get_name().into());
+        let said: [(Key, &str, Option<OsString>); 5] = [
+            (Key::Agent, "--agent", self.agent.as_ref().map(|name| name.as_str().into())),
+            (Key::Board, "--board", self.board.as_ref().map(Into::into)),
+            (Key::EmacsSocket, "--socket", self.socket.as_ref().map(Into::into)),
+            (Key::TimeoutSecs, "--timeout", self.timeout.map(|secs| secs.to_string().into())),
+            (Key::Via, "--via", via),
+        ];
+        for (key, option, value) in said {
+            if let Some(value) = value {
+                config.set(key, value, Origin::CommandLine(option))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+fn no_home(key: Key) -> Failure {
+    let ConfigOption { name, variable, .. } = key.option();
+    Failure::new(Code::Config, "no-home", format!("HOME is not set, and {name} lies below it"))
+        .hint(format!("set {variable} to an absolute path"))
 }

@@ -13,7 +13,7 @@ use crate::{
         code::Code,
         wire::{Failure, Reply, Request},
     },
-    engine::{log::chain, offline},
+    engine::{Policy, log::chain, offline},
 };
 use std::{
     path::Path,
@@ -74,7 +74,7 @@ enum Miss {
 /// when nobody replied.
 pub fn ask(settings: &Settings, request: &Request) -> Result<(Reply, &'static str), Failure> {
     if settings.offline {
-        return Ok((offline::run(&settings.board, request), "offline"));
+        return Ok((offline::run(&settings.board, Policy::of(&settings.config), request), "offline"));
     }
     let ways: &[Way] = match settings.via {
         Via::Auto => &[Way::Socket, Way::Emacsclient],
@@ -227,7 +227,7 @@ fn by_emacsclient(settings: &Settings, request: &Request, deadline: Instant) -> 
     if !socket.exists() {
         return Err(Miss::Absent(format!("there is no Emacs socket {}", socket.display())));
     }
-    emacsclient::rpc(socket, request, left(deadline)).map_err(miss_of_emacs)
+    emacsclient::rpc(&socket, request, left(deadline)).map_err(miss_of_emacs)
 }
 
 fn miss_of_emacs(error: EmacsError) -> Miss {

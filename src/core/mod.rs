@@ -3,6 +3,7 @@
 //! Nothing in here opens a file, asks the clock, draws a random number, reads the environment or prints.
 
 pub mod code;
+pub mod config;
 pub mod edit;
 pub mod encoding;
 pub mod frame;

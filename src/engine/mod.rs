@@ -25,9 +25,10 @@ pub use save::{SaveError, Saved};
 use crate::{
     adapters::{
         board_file::{Encoding, Identity},
-        owner::OwnedDir,
+        owner::{NetworkFs, OwnedDir},
     },
     core::{
+        config::{Config, Key},
         queue::{
             event::{Actor, Auth, Change, Event, Via},
             model::Model,
@@ -45,6 +46,33 @@ pub const SETTLE_MS: u64 = 3_000;
 pub const MISSING_MS: u64 = 60_000;
 /// How many notices are kept; older ones go first.
 pub const NOTICES_MAX: usize = 20;
+
+/// What the operator decided about a board; read from the configuration by whoever takes it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether done, fail, release and note must show the claim's token.
+    pub require_token: bool,
+    /// Whether the board may lie on a network file system.
+    pub network: NetworkFs,
+}
+
+impl Policy {
+    /// What `config` says.
+    pub fn of(config: &Config) -> Self {
+        let network = match config.is_on(Key::PolicyNetworkFileSystem) {
+            true => NetworkFs::Allow,
+            false => NetworkFs::Refuse,
+        };
+        Self { require_token: config.is_on(Key::PolicyRequireToken), network }
+    }
+}
+
+impl Default for Policy {
+    /// What holds when nobody configured anything.
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
+}
 
 /// A board and everything that is known about it, owned by this process.
 pub struct Engine {

@@ -1,6 +1,6 @@
 //! Owning a board for one command, without Emacs: the same engine on the plain file.
 
-use super::{Ask, Caller, Engine, OpenError, log::chain};
+use super::{Ask, Caller, Engine, OpenError, Policy, log::chain};
 use crate::{
     adapters::{
         clock,
@@ -14,10 +14,10 @@ use crate::{
 };
 use std::path::Path;
 
-/// Opens the board, carries `request` out, applies it, saves, and gives the board back.
-pub fn run(board: &Path, request: &Request) -> Reply {
+/// Opens the board under `policy`, carries `request` out, applies it, saves, and gives the board back.
+pub fn run(board: &Path, policy: Policy, request: &Request) -> Reply {
     let now = clock::now();
-    let mut engine = match Engine::open(board, OwnerKind::Offline, &now) {
+    let mut engine = match Engine::open(board, OwnerKind::Offline, policy, &now) {
         Ok(engine) => engine,
         Err(error) => return Reply::refused(Some(&request.id), open_failure(&error)),
     };

@@ -1,11 +1,11 @@
 //! Taking a board over: journal replayed, text read, both held against each other (R4, R12, R19, R20).
 
-use super::{Engine, log, save};
+use super::{Engine, Policy, log, save};
 use crate::{
     adapters::{
         board_file::{self, BoardFileError},
         journal::{Journal, JournalError, Replay},
-        owner::{NetworkFs, OwnedDir, OwnerError, OwnerKind},
+        owner::{OwnedDir, OwnerError, OwnerKind},
     },
     core::{
         id::Token,
@@ -52,8 +52,8 @@ impl Engine {
     /// Takes the board at `path` over for this process.
     ///
     /// What the journal knows and the file does not show is pending afterwards: apply it before anything else.
-    pub fn open(path: &Path, kind: OwnerKind, now: &Now) -> Result<Self, OpenError> {
-        let dir = OwnedDir::open(path, NetworkFs::Refuse)?;
+    pub fn open(path: &Path, kind: OwnerKind, policy: Policy, now: &Now) -> Result<Self, OpenError> {
+        let dir = OwnedDir::open(path, policy.network)?;
         let file = board_file::load(dir.board())?;
         let board = Board::read(&file.text);
         let (journal, replay) = Journal::open(dir.state_dir(), &dir.board_name(), next_epoch(&board))?;
@@ -65,7 +65,7 @@ impl Engine {
             OwnerKind::Offline => "offline",
         };
         let mut engine = Self {
-            model: Model::new(board, ledger),
+            model: Model { require_token: policy.require_token, ..Model::new(board, ledger) },
             log: log::Log::new(journal),
             dir,
             kind: kind_name,

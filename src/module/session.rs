@@ -3,7 +3,7 @@
 use super::refused;
 use crate::{
     adapters::{
-        clock,
+        clock, config_file,
         owner::{OWNER_VERSION, OwnerInfo, OwnerKind},
         socket::{self, ReplyHandle, Server, SocketServer},
     },
@@ -16,7 +16,7 @@ use crate::{
         time::Now,
         wire::Failure,
     },
-    engine::{Answer, Ask, Caller, Engine, Saved, log::chain, offline::open_failure},
+    engine::{Answer, Ask, Caller, Engine, Policy, Saved, log::chain, offline::open_failure},
 };
 use serde_json::json;
 use std::{
@@ -77,8 +77,9 @@ impl Session {
         if let Some(session) = place.as_ref() {
             return Err(other_board(session.engine.path(), path));
         }
+        let policy = Policy::of(&config_file::load(None, |name| std::env::var_os(name))?);
         let now = clock::now();
-        let mut engine = Engine::open(path, OwnerKind::Emacs, &now).map_err(|error| open_failure(&error))?;
+        let mut engine = Engine::open(path, OwnerKind::Emacs, policy, &now).map_err(|error| open_failure(&error))?;
         let inbox = Arc::new(Inbox {
             waiting: Mutex::default(),
             rung: AtomicBool::new(false),

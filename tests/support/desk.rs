@@ -8,7 +8,7 @@ use fleet::{
         time::{Now, Stamp},
         wire::{Call, Reply, Request, TaskInfo, WIRE_VERSION},
     },
-    engine::{Ask, Caller, Engine, HeadingEdit, OpenError, Saved},
+    engine::{Ask, Caller, Engine, HeadingEdit, OpenError, Policy, Saved},
 };
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ impl Desk {
     }
 
     pub fn try_open(&mut self) -> Result<(), OpenError> {
-        let engine = Engine::open(&self.path, OwnerKind::Emacs, &self.now)?;
+        let engine = Engine::open(&self.path, OwnerKind::Emacs, Policy::default(), &self.now)?;
         self.buffer = engine.model().board.text();
         self.engine = Some(engine);
         Ok(())

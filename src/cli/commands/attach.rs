@@ -49,12 +49,12 @@ fn client(settings: &Settings) -> Result<Command, Failure> {
         return Err(Failure::new(Code::Conflict, "owned", message).hint("try again when it has ended"));
     }
     let socket = settings.emacs_socket()?;
-    same_emacs(&owner, socket, settings.timeout)?.map_err(|error| {
+    same_emacs(&owner, &socket, settings.timeout)?.map_err(|error| {
         let message = format!("the Emacs that holds the board, process {}, does not answer: {error}", owner.pid);
         let hint = "name its server socket with --socket; if Emacs is busy, try again with a longer --timeout";
         Failure::new(Code::Unreachable, "no-emacs", message).hint(hint)
     })?;
-    Ok(emacsclient::terminal(socket, SHOW_FORM))
+    Ok(emacsclient::terminal(&socket, SHOW_FORM))
 }
 
 /// Refuses what would leave Emacs without a place to draw.

@@ -25,7 +25,7 @@ pub fn run(args: EvalArgs, settings: &Settings) -> Result<Outcome, Refused> {
     if settings.offline {
         return Err(usage("needs-emacs", "eval needs a running Emacs; --offline has none").into());
     }
-    let value = emacsclient::eval(settings.emacs_socket()?, &args.form, settings.timeout).map_err(failure)?;
+    let value = emacsclient::eval(&settings.emacs_socket()?, &args.form, settings.timeout).map_err(failure)?;
     Ok(Outcome::value(serde_json::json!({ "v": 1, "ok": true, "value": value }), value))
 }
 

@@ -2,7 +2,11 @@
 
 use crate::{
     cli::{fail::Refused, ui::Outcome},
-    core::{code::Code, wire::Failure},
+    core::{
+        code::Code,
+        config::{ConfigOption, OPTIONS},
+        wire::Failure,
+    },
 };
 use clap::Command;
 use clap_mangen::{
@@ -16,22 +20,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a running `fleet` looks at in its environment.
-const ENVIRONMENT: [(&str, &str); 7] = [
-    ("DISPATCH_FILE", "The board, an org file."),
-    ("EMACS_SOCKET", "The server socket of the Emacs that serves it."),
-    ("FLEET_AGENT", "The agent to act as, where --agent is not given."),
-    ("FLEET_EMACS", "The Emacs that fleet daemon runs."),
-    ("FLEET_LISP", "The directory of Fleet's Lisp files, where they are not found beside the program."),
-    ("FLEET_MODULE", "The file of the Emacs module, where it does not lie beside the Lisp files."),
-    ("BEZALEL_HOST", "Must be unset: this version reaches no other host."),
+/// What a running `fleet` looks at in its environment beside the options of the configuration.
+const ENVIRONMENT: [(&str, &str); 2] = [
+    ("FLEET_CONFIG", "the configuration file"),
+    ("FLEET_MODULE", "the file of the Emacs module, where it does not lie beside the Lisp files"),
 ];
-/// What lies on the disk, relative to the directory of the board.
-const FILES: [(&str, &str); 4] = [
-    (".fleet/dispatch.org/journal.jsonl", "The journal of the board dispatch.org: everything that the fleet did."),
-    (".fleet/dispatch.org/owner", "How to reach the Emacs that owns the board."),
-    (".fleet/dispatch.org/lock", "The lock of that owner; never remove it."),
-    (".fleet/dispatch.org/daemon.log", "What an Emacs started by fleet daemon start printed."),
+/// What lies on the disk; the state of a board beside it.
+const FILES: [(&str, &str); 6] = [
+    ("~/.config/fleet/fleet.toml", "the configuration; fleet config template prints one"),
+    ("/etc/fleet/fleet.toml", "the configuration of those who have none of their own"),
+    (".fleet/dispatch.org/journal.jsonl", "the journal of the board dispatch.org: everything that the fleet did"),
+    (".fleet/dispatch.org/owner", "how to reach the Emacs that owns the board"),
+    (".fleet/dispatch.org/lock", "the lock of that owner; never remove it"),
+    (".fleet/dispatch.org/daemon.log", "what an Emacs started by fleet daemon start printed"),
 ];
 
 /// Write the manual pages, or print the first
@@ -117,6 +118,7 @@ fn closing(command: &Command) -> Roff {
         entry(&mut roff, &code.exit().to_string(), code.meaning());
     }
     roff.control("SH", ["ENVIRONMENT"]);
+    OPTIONS.iter().for_each(|option| entry(&mut roff, option.variable, &option_meaning(option)));
     ENVIRONMENT.iter().for_each(|(name, meaning)| entry(&mut roff, name, meaning));
     roff.control("SH", ["FILES"]);
     FILES.iter().for_each(|(name, meaning)| entry(&mut roff, name, meaning));
@@ -137,6 +139,12 @@ fn see_also(command: &Command) -> Vec<String> {
     let mut pages: Vec<String> = above.chain(below).collect();
     pages.push("emacsclient".into());
     pages
+}
+
+/// What an option of the configuration means, with its name there and its default.
+fn option_meaning(option: &ConfigOption) -> String {
+    let default = if option.default.is_empty() { "none".into() } else { format!("`{}`", option.default) };
+    format!("{} (in fleet.toml: {}; default: {default})", option.meaning, option.name)
 }
 
 fn entry(roff: &mut Roff, name: &str, meaning: &str) {

@@ -5,6 +5,7 @@ pub mod append;
 pub mod attach;
 pub mod claim;
 pub mod completions;
+pub mod config;
 pub mod daemon;
 pub mod done;
 pub mod eval;

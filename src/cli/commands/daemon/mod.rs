@@ -18,6 +18,7 @@ use crate::{
     cli::{fail::Refused, options::Settings, reach, ui::Outcome},
     core::{
         code::Code,
+        config::Key,
         wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
     engine::{OpenError, log::chain, offline::open_failure},
@@ -104,11 +105,19 @@ fn no_answer(owner: &OwnerInfo) -> Failure {
 
 /// How Emacs would be started; refuses what cannot work.
 fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let lisp = emacs_daemon::lisp_directory(set("FLEET_LISP"), &this_program()?).map_err(launch_failure)?;
+    let lisp =
+        emacs_daemon::lisp_directory(settings.path(Key::EmacsLisp)?, &this_program()?).map_err(launch_failure)?;
     let place = owner::locate(&settings.board).map_err(place_failure)?;
-    let program = set("FLEET_EMACS").unwrap_or_else(|| "emacs".into());
-    Ok(Launch { program, lisp, socket: settings.emacs_socket()?.clone(), place, init })
+    let program = settings.path(Key::EmacsProgram)?.expect("it has a default");
+    let init = init || settings.config.is_on(Key::EmacsInit);
+    Ok(Launch {
+        program,
+        lisp,
+        socket: settings.emacs_socket()?,
+        place,
+        init,
+        config_file: settings.config_file.clone(),
+    })
 }
 
 /// The path of this program's file.

@@ -62,6 +62,9 @@ pub fn run(args: StartArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let log_from = log_end(&launch.place.state);
     let mut command = Command::new(this_program()?);
     command.arg("--board").arg(&launch.place.file).arg("--socket").arg(&launch.socket);
+    if let Some(file) = &launch.config_file {
+        command.arg("--config").arg(file);
+    }
     command.args(["daemon", "run", "--detach"]).args(args.init.then_some("--init"));
     let mut child = emacs_daemon::spawn_logged(&mut command, &launch.place.state).map_err(launch_failure)?;
     wait(&mut child, &launch, log_from)

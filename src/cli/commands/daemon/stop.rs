@@ -51,10 +51,10 @@ pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
 /// Whether Emacs heard the order; a refusal that Lisp gave is passed on.
 fn ask_to_end(owner: &OwnerInfo, settings: &Settings) -> Result<bool, Failure> {
     let socket = settings.emacs_socket()?;
-    if same_emacs(owner, socket, settings.timeout)?.is_err() {
+    if same_emacs(owner, &socket, settings.timeout)?.is_err() {
         return Ok(false);
     }
-    match emacsclient::eval(socket, STOP_FORM, settings.timeout) {
+    match emacsclient::eval(&socket, STOP_FORM, settings.timeout) {
         Err(EmacsError::Lisp(error)) => {
             let message = format!("Emacs refuses to stop: {error}");
             Err(Failure::new(Code::General, "stop-refused", message))
