@@ -80,6 +80,7 @@ fn every_field_of_a_reply_is_documented() {
         ("src/core/queue/event.rs", "pub struct Event {", "event"),
         ("src/adapters/owner.rs", "pub struct OwnerInfo {", "owner"),
         ("src/cli/commands/daemon/info.rs", "pub struct DaemonInfo {", "daemon"),
+        ("src/cli/commands/report.rs", "pub struct ReportInfo<'a> {", "report"),
     ];
     let rule = |page: &Page| {
         let compared = structs.iter().flat_map(|(path, head, table)| {

@@ -39,7 +39,11 @@ fn a_report_shows_the_owner_the_counts_my_tasks_and_what_happened_last() {
         for line in ["tasks    1 in-progress, 2 pending", "mine     1 active, 1 ready"] {
             assert!(ran.stdout.lines().any(|said| said == line), "{line} is not in\n{}", ran.stdout);
         }
-        assert!(ran.stdout.contains("active   TASK-001 [#A] Dredge -> deepen the quay :crane: (token 1-"), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains("active   TASK-001 [#A] Dredge -> deepen the quay :crane: (token 1-"),
+            "{}",
+            ran.stdout
+        );
         assert!(ran.stdout.contains("claimed") && ran.stdout.contains("all -> well"), "{}", ran.stdout);
         assert_eq!(arrows(&ran.stdout), ["TASK-002 Paint the buoy"], "an old loop sees ready tasks and nothing else");
         assert!(!ran.stdout.contains('\u{1b}'), "no colours");
@@ -70,7 +74,10 @@ fn a_report_in_json_has_the_same_and_is_bounded() {
     assert!(number(&events[0]) < number(&events[1]));
     let text = fleet.run(&["report", "--limit", "5", "--offline", "--agent", "crane"]).stdout;
     assert_eq!(arrows(&text).len(), 5);
-    assert!(text.contains("more than 5 ready") && text.ends_with("more is ready: fleet poll --agent crane\n"), "{text}");
+    assert!(
+        text.contains("more than 5 ready") && text.ends_with("more is ready: fleet poll --agent crane\n"),
+        "{text}"
+    );
     let all = offline(&["report"])["report"].clone();
     assert_eq!((all["pending"].as_array().map(Vec::len), &all["more"]), (Some(7), &false.into()));
 }
@@ -160,7 +167,8 @@ fn fleet_append_joins_its_words_and_speaks_as_agent_or_login_name() {
         .filter(|event| event["change"]["kind"] == "appended")
         .map(|event| (event["by"].clone(), event["change"]["text"].clone()))
         .collect();
-    let expected = [("crane", "Deployed v2.3 --to staging"), ("tug", "one message"), ("pilot", "by option"), ("barge", "-x")];
+    let expected =
+        [("crane", "Deployed v2.3 --to staging"), ("tug", "one message"), ("pilot", "by option"), ("barge", "-x")];
     assert_eq!(said, expected.map(|(by, text)| (json!(by), json!(text))));
 }
 
