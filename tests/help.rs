@@ -6,8 +6,8 @@ use crate::support::{
 };
 use std::{fs, path::Path};
 
-/// Examples of these need an Emacs, which an offline board does not have; `live_doors.rs` runs those verbs.
-const WITH_EMACS: [&str; 2] = ["eval", "daemon"];
+/// Examples of these need an Emacs, which an offline board does not have; `live_doors.rs` and `attach.rs` run those verbs.
+const WITH_EMACS: [&str; 3] = ["attach", "eval", "daemon"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
 const OF_A_HOLDER: [&str; 4] = ["done", "fail", "release", "note"];
 

@@ -6,6 +6,7 @@ pub mod config_file;
 pub mod emacs_daemon;
 pub mod emacsclient;
 pub mod journal;
+pub mod notify_socket;
 pub mod owner;
 pub mod process;
 pub mod socket;

@@ -44,6 +44,15 @@ enum Way {
     Emacsclient,
 }
 
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Way::Socket => "socket",
+            Way::Emacsclient => "emacsclient",
+        }
+    }
+}
+
 /// Why one attempt gave no reply.
 #[derive(Debug)]
 enum Miss {
@@ -61,10 +70,11 @@ enum Miss {
     Final(Failure),
 }
 
-/// Gets the reply to `request`, positive or not; a [`Failure`] when nobody replied.
-pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
+/// Gets the reply to `request`, positive or not, and the way by which it came, in the words of `--via`; a [`Failure`]
+/// when nobody replied.
+pub fn ask(settings: &Settings, request: &Request) -> Result<(Reply, &'static str), Failure> {
     if settings.offline {
-        return Ok(offline::run(&settings.board, Policy::of(&settings.config), request));
+        return Ok((offline::run(&settings.board, Policy::of(&settings.config), request), "offline"));
     }
     let ways: &[Way] = match settings.via {
         Via::Auto => &[Way::Socket, Way::Emacsclient],
@@ -75,7 +85,7 @@ pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
     let mut trail = Trail { request, causes: Vec::new(), in_doubt: false };
     for way in ways {
         if let Some(reply) = go(*way, settings, deadline, &mut trail)? {
-            return Ok(reply);
+            return Ok((reply, way.name()));
         }
     }
     Err(trail.ended(&settings.board))

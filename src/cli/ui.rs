@@ -32,8 +32,8 @@ impl Outcome {
         Self { json, text: text.into(), notices: Vec::new(), code: Code::Ok }
     }
 
-    /// Nothing more: what there was to say has been said by [`emit`].
-    pub fn said() -> Self {
+    /// Nothing more to say: what there was has been said by [`emit`].
+    pub fn nothing() -> Self {
         Self::value(Value::Null, "")
     }
 

@@ -263,9 +263,12 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
             };
             add::add(model, &new, fresh)
         }
-        Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. } => {
-            unreachable!("reading verbs are answered before")
-        }
+        Call::Poll { .. }
+        | Call::Show { .. }
+        | Call::List { .. }
+        | Call::Status
+        | Call::Report { .. }
+        | Call::Log { .. } => unreachable!("reading verbs are answered before"),
     }
 }
 
