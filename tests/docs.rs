@@ -3,7 +3,7 @@
 //! Each test holds one page against the sources, and then shows that it would have seen a word that is wrong.
 
 mod code;
-mod pages;
+pub(crate) mod pages;
 
 use crate::tidy::tree::Sources;
 use fleet::core::{
@@ -80,6 +80,7 @@ fn every_field_of_a_reply_is_documented() {
         ("src/core/queue/event.rs", "pub struct Event {", "event"),
         ("src/adapters/owner.rs", "pub struct OwnerInfo {", "owner"),
         ("src/cli/commands/daemon/info.rs", "pub struct DaemonInfo {", "daemon"),
+        ("src/cli/commands/report.rs", "pub struct ReportInfo<'a> {", "report"),
     ];
     let rule = |page: &Page| {
         let compared = structs.iter().flat_map(|(path, head, table)| {

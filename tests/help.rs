@@ -6,9 +6,9 @@ use crate::support::{
 };
 use std::{fs, path::Path};
 
-/// Examples of these need an Emacs, which an offline board does not have, or another host; `live_doors.rs` and `peer.rs`
-/// run those verbs.
-const WITH_OTHERS: [&str; 3] = ["eval", "daemon", "peer"];
+/// Examples of these need an Emacs, which an offline board does not have, or another host; `live_doors.rs`, `attach.rs` and
+/// `peer.rs` run those verbs.
+const WITH_OTHERS: [&str; 4] = ["attach", "eval", "daemon", "peer"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
 const OF_A_HOLDER: [&str; 4] = ["done", "fail", "release", "note"];
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod attach;
 mod backup;
 mod board_file;
 mod board_text;
@@ -13,6 +14,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod help;
+mod install;
 mod journal;
 mod live_doors;
 mod live_kill;
@@ -28,8 +30,12 @@ mod person_typing;
 mod person_unseen;
 mod pty_smoke;
 mod replies;
+mod report;
 mod restart;
+mod service;
+mod shell_words;
 mod simulation;
+mod skill;
 mod socket;
 mod ssh;
 mod threats_ssh;

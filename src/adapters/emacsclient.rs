@@ -73,17 +73,32 @@ pub fn eval(socket: &Path, form: &str, timeout: Duration) -> Result<String, Emac
     if form.contains('\0') {
         return Err(EmacsError::Nul);
     }
-    let mut command = Command::new("emacsclient");
-    command.arg("-s").arg(socket).args(["-e", "--"]).arg(OsStr::new(form));
-    for variable in MISLEADING_VARIABLES {
-        command.env_remove(variable);
-    }
+    let mut command = client(socket);
+    command.args(["-e", "--"]).arg(OsStr::new(form));
     match run(&mut command, timeout, ANSWER_BYTES_MAX) {
         Ok(finished) => judge(finished),
         Err(RunError::TimedOut { limit, .. }) => Err(EmacsError::TimedOut(limit)),
         Err(e @ RunError::Start { .. }) => Err(EmacsError::Start(e)),
         Err(e @ RunError::Lost { .. }) => Err(EmacsError::Garbled(e.to_string())),
     }
+}
+
+/// The client that makes a frame of the Emacs at `socket` in the caller's terminal, and evaluates `form` in it. The
+/// value is not printed: it would stand in the middle of the frame.
+pub fn terminal(socket: &Path, form: &str) -> Command {
+    let mut command = client(socket);
+    command.args(["-t", "-u", "-e", "--"]).arg(form);
+    command
+}
+
+/// The client for the Emacs at `socket` and no other.
+fn client(socket: &Path) -> Command {
+    let mut command = Command::new("emacsclient");
+    command.arg("-s").arg(socket);
+    for variable in MISLEADING_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
 }
 
 /// Whether something accepts connections on `socket`: a file that a dead Emacs left behind does not.
@@ -128,15 +143,15 @@ fn read_reply(answer: &str, id: &RequestId) -> Result<Reply, EmacsError> {
     if ours { Ok(reply) } else { Err(garbled("another request")) }
 }
 
+/// The refusal in `answer`, what [`eval`] returned, if it is one: a reply in base64, as `fleet-rpc` answers.
+pub fn refusal(answer: &str) -> Option<Failure> {
+    decoded(answer)?.error
+}
+
 /// The reply that `answer` is, a Lisp string in base64, to whatever request.
 pub(super) fn decoded(answer: &str) -> Option<Reply> {
     let inner = answer.strip_prefix('"')?.strip_suffix('"')?;
     serde_json::from_slice(&BASE64.decode(inner).ok()?).ok()
-}
-
-/// The refusal in `answer`, what [`eval`] returned, if it is one: a reply in base64, as `fleet-rpc` answers.
-pub fn refusal(answer: &str) -> Option<Failure> {
-    decoded(answer)?.error
 }
 
 fn first_line(text: &str) -> String {

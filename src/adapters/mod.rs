@@ -8,6 +8,7 @@ pub mod emacsclient;
 #[cfg(feature = "cli")]
 pub mod far_emacs;
 pub mod journal;
+pub mod notify_socket;
 pub mod owner;
 pub mod process;
 pub mod socket;

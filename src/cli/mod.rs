@@ -14,10 +14,10 @@ mod remote;
 mod task_text;
 mod ui;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, config, daemon, doctor, done, eval, fail as fail_verb, list, log, note, peer, poll, release,
-    requeue, show, skip, status,
+    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, list, log, man,
+    note, peer, poll, release, report, requeue, show, skill, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -56,25 +56,39 @@ enum Verb {
     Show(show::ShowArgs),
     List(list::ListArgs),
     Status(status::StatusArgs),
+    Report(report::ReportArgs),
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
+    Attach(attach::AttachArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Daemon(daemon::DaemonArgs),
     Peer(peer::PeerArgs),
+    Skill(skill::SkillArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
-/// Runs the program with the process's arguments and environment.
+/// Runs the program with the process's arguments and environment, as `fleet` or as [`append::WRAPPER`].
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|m| Cli::from_arg_matches(&m));
-    match parsed {
-        Ok(cli) => {
-            let json = cli.options.json;
-            ui::print(cli.run(), json)
-        }
+    let ran = match append::is_wrapper(arguments.first().map(|name| name.as_os_str())) {
+        true => append::Wrapper::try_parse_from(&arguments).map(|wrapper| {
+            let (options, words) = wrapper.take_apart();
+            (options.json, append_words(options, &words))
+        }),
+        false => Cli::try_parse_from(&arguments).map(|cli| (cli.options.json, cli.run())),
+    };
+    match ran {
+        Ok((json, result)) => ui::print(result, json),
         Err(error) => ui::print_usage(&error, arguments.iter().any(|a| a == "--json")),
     }
+}
+
+fn append_words(options: GlobalOptions, words: &[String]) -> Result<Outcome, Refused> {
+    let mut settings = Settings::resolve(options, |name| std::env::var_os(name))?;
+    settings.check_host()?;
+    append::run_wrapper(words, &mut settings)
 }
 
 impl Cli {
@@ -85,7 +99,9 @@ impl Cli {
             (Err(failure), Verb::Doctor(args)) => return doctor::run(args, Err(&failure)),
             (settings, _) => settings?,
         };
-        if !matches!(self.verb, Verb::Config(_) | Verb::Peer(_) | Verb::Doctor(_)) {
+        let asks_nobody =
+            matches!(self.verb, Verb::Config(_) | Verb::Peer(_) | Verb::Skill(_) | Verb::Completions(_) | Verb::Man(_));
+        if !asks_nobody {
             settings.check_host()?;
         }
         match self.verb {
@@ -102,12 +118,17 @@ impl Cli {
             Verb::Show(args) => show::run(args, &settings),
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),
+            Verb::Report(args) => report::run(args, &settings),
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
+            Verb::Attach(args) => attach::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
             Verb::Doctor(args) => doctor::run(&args, Ok(&settings)),
             Verb::Daemon(args) => daemon::run(args, &settings),
             Verb::Peer(args) => peer::run(args, &settings),
+            Verb::Skill(args) => skill::run(args, &settings),
+            Verb::Completions(args) => completions::run(&args, Cli::command()),
+            Verb::Man(args) => man::run(&args, Cli::command()),
         }
     }
 }

@@ -182,17 +182,28 @@ impl Settings {
 
     /// Refuses verbs that only an agent can ask for.
     pub fn need_agent(&self) -> Result<(), Failure> {
-        match self.agent {
-            Some(_) => Ok(()),
-            None => Err(usage("no-agent", "--agent is missing").hint("name yourself with --agent NAME or FLEET_AGENT")),
-        }
+        self.agent().map(|_| ())
+    }
+
+    /// The agent to act as, for verbs that cannot do without.
+    pub fn agent(&self) -> Result<&AgentName, Failure> {
+        self.agent.as_ref().ok_or_else(|| {
+            usage("no-agent", "--agent is missing").hint("name yourself with --agent NAME or FLEET_AGENT")
+        })
     }
 
     /// Sends `call` to the owner of the board and waits for a positive reply.
     pub fn ask(&self, call: Call) -> Result<Reply, Refused> {
+        self.ask_by(call).map(|(reply, _)| reply)
+    }
+
+    /// As [`Settings::ask`], and by which way the reply came.
+    pub fn ask_by(&self, call: Call) -> Result<(Reply, &'static str), Refused> {
         let (id, agent, board) = (self.request_id.clone(), self.agent.clone(), self.named_board()?);
         let request = Request { v: WIRE_VERSION, id, agent, board, call };
-        Refused::sort(reach::ask(self, &request).unwrap_or_else(|failure| Reply::refused(Some(&request.id), failure)))
+        let refused = |failure| (Reply::refused(Some(&request.id), failure), "");
+        let (reply, way) = reach::ask(self, &request).unwrap_or_else(refused);
+        Refused::sort(reply).map(|reply| (reply, way))
     }
 }
 

@@ -48,6 +48,16 @@ enum Way<'a> {
     Ssh(&'a Remote),
 }
 
+impl Way<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Way::Socket => "socket",
+            Way::Emacsclient => "emacsclient",
+            Way::Ssh(_) => "ssh",
+        }
+    }
+}
+
 /// Why one attempt gave no reply.
 #[derive(Debug)]
 pub(super) enum Miss {
@@ -67,10 +77,11 @@ pub(super) enum Miss {
     Final(Failure),
 }
 
-/// Gets the reply to `request`, positive or not; a [`Failure`] when nobody replied.
-pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
+/// Gets the reply to `request`, positive or not, and the way by which it came, in the words of `--via`; a [`Failure`]
+/// when nobody replied.
+pub fn ask(settings: &Settings, request: &Request) -> Result<(Reply, &'static str), Failure> {
     if settings.offline {
-        return Ok(offline::run(&settings.board, Policy::of(&settings.config), request));
+        return Ok((offline::run(&settings.board, Policy::of(&settings.config), request), "offline"));
     }
     let ways: &[Way<'_>] = match (&settings.remote, settings.via) {
         (Some(remote), _) => &[Way::Ssh(remote)],
@@ -84,7 +95,7 @@ pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
     let mut trail = Trail { request, remote, causes: Vec::new(), in_doubt: false, host_answers: false };
     for way in ways {
         if let Some(reply) = go(*way, settings, deadline, &mut trail)? {
-            return Ok(reply);
+            return Ok((reply, way.name()));
         }
     }
     Err(trail.ended(&settings.board))

@@ -35,8 +35,8 @@ impl Outcome {
         Self { json, text: text.into(), notices: Vec::new(), code: Code::Ok }
     }
 
-    /// Nothing more: what there was to say has been said by [`emit`].
-    pub fn said() -> Self {
+    /// Nothing more to say: what there was has been said by [`emit`].
+    pub fn nothing() -> Self {
         Self::value(Value::Null, "")
     }
 
@@ -87,6 +87,15 @@ pub fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Prints one piece of a verb's data at once, while the verb goes on. False when nobody reads it any more.
+pub fn emit(piece: &str) -> Result<bool, Failure> {
+    match text(piece) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::new(Code::General, "cannot-write", format!("cannot write the answer: {e}"))),
+    }
+}
+
 /// Tells the person what is being waited for.
 pub fn progress(what: &str) {
     tell(&format!("fleet: {}", printable(what)));
@@ -102,15 +111,6 @@ pub fn ask(question: &str) -> Option<bool> {
     let mut answer = String::new();
     let read = io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer);
     Some(read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-}
-
-/// Prints one piece of a verb's data at once, while the verb goes on. False when nobody reads it any more.
-pub fn emit(piece: &str) -> Result<bool, Failure> {
-    match text(piece) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(e) => Err(Failure::new(Code::General, "cannot-write", format!("cannot write the answer: {e}"))),
-    }
 }
 
 /// `text` without characters that would steer a terminal; line ends and tabs stay.

@@ -170,6 +170,15 @@ pub enum Call {
     },
     /// Reports on board, journal and daemon.
     Status,
+    /// Reports what concerns one agent: status, what it holds, what is ready for it, what happened last.
+    Report {
+        /// At most this many ready tasks.
+        #[serde(default)]
+        limit: Option<u32>,
+        /// The newest this many events.
+        #[serde(default)]
+        events: Option<u32>,
+    },
     /// Reads the journal, oldest first.
     Log {
         /// Only events after this number.
@@ -366,13 +375,22 @@ impl Call {
             Call::Show { .. } => "show",
             Call::List { .. } => "list",
             Call::Status => "status",
+            Call::Report { .. } => "report",
             Call::Log { .. } => "log",
         }
     }
 
     /// Whether the verb only reads.
     pub fn is_read(&self) -> bool {
-        matches!(self, Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. })
+        matches!(
+            self,
+            Call::Poll { .. }
+                | Call::Show { .. }
+                | Call::List { .. }
+                | Call::Status
+                | Call::Report { .. }
+                | Call::Log { .. }
+        )
     }
 }
 

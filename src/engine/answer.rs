@@ -60,6 +60,14 @@ impl Engine {
                 Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
             },
             Call::Status => reply.status = Some(self.status()),
+            Call::Report { limit, events } => match self.recent(*events) {
+                Ok(recent) => {
+                    reply.status = Some(self.status());
+                    reply.tasks = Some(self.concerning(request.agent.as_ref(), *limit, now));
+                    reply.events = Some(recent);
+                }
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
             Call::Log { .. } => match self.events(&request.call) {
                 Ok(events) => reply.events = Some(events),
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
@@ -104,7 +112,12 @@ impl Engine {
         answered.task.clone()
     }
 
-    fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
+    pub(super) fn listed<'t>(
+        &self,
+        tasks: impl Iterator<Item = Task<'t>>,
+        limit: Option<u32>,
+        now: &Now,
+    ) -> Vec<TaskInfo> {
         let limit = limit.map_or(TASKS_MAX, |limit| limit as usize);
         tasks.take(limit).map(|task| self.brief(&task, now)).collect()
     }
@@ -173,7 +186,7 @@ impl Engine {
         info
     }
 
-    fn status(&self) -> StatusInfo {
+    pub(super) fn status(&self) -> StatusInfo {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for at in 0..self.model.board.sections().len() {
             if let Some(task) = self.model.task_at(at) {

@@ -109,12 +109,12 @@ impl Engine {
     }
 }
 
-fn logged(number: u64, event: &Event) -> Value {
+pub(super) fn logged(number: u64, event: &Event) -> Value {
     let mut value = serde_json::to_value(event).expect("what was parsed serializes");
     value["number"] = number.into();
     value
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Failure {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Failure {
     Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
 }

@@ -11,6 +11,7 @@ mod open;
 mod person;
 mod place;
 mod replaced;
+mod report;
 mod request;
 mod save;
 mod vet;

@@ -155,8 +155,7 @@ impl Engine {
             Err(reply) => return Ok(Verdict::Unread(reply)),
         };
         if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
-            let refusal = Reply::refused(Some(&request.id), self.another_board(other));
-            return Ok(Verdict::Unread(Box::new(refusal)));
+            return Ok(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other)))));
         }
         Ok(match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
@@ -280,9 +279,12 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
             };
             add::add(model, &new, fresh)
         }
-        Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. } => {
-            unreachable!("reading verbs are answered before")
-        }
+        Call::Poll { .. }
+        | Call::Show { .. }
+        | Call::List { .. }
+        | Call::Status
+        | Call::Report { .. }
+        | Call::Log { .. } => unreachable!("reading verbs are answered before"),
     }
 }
 

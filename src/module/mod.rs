@@ -7,7 +7,7 @@ mod crash;
 mod session;
 
 use crate::{
-    adapters::clock,
+    adapters::{clock, notify_socket},
     core::wire::{Failure, Reply},
     engine::log::chain,
 };
@@ -257,6 +257,28 @@ fn notice(text: String) -> Result<()> {
     with(|session| session.engine.notice(text))
 }
 
+/// How the board is, in a line for a service manager.
+#[defun]
+fn summary() -> Result<String> {
+    with(|session| session.engine.summary())
+}
+
+/// Tells the service manager that started this Emacs, if one did, STATE: lines such as `READY=1`. Answers whether there
+/// is one.
+///
+/// (fn STATE)
+#[defun]
+fn notify(state: String) -> Result<bool> {
+    Ok(notify_socket::tell(|name| std::env::var_os(name), &state)?)
+}
+
+/// After how many seconds without a sign of life that manager ends this Emacs; nil if it does not.
+#[defun]
+fn watchdog() -> Result<Option<f64>> {
+    let patience = notify_socket::watchdog(|name| std::env::var_os(name), std::process::id());
+    Ok(patience.map(|patience| patience.as_secs_f64()))
+}
+
 /// Accepts a text that undid much at once (R19). Answers nil if there was nothing to accept, t, or what went wrong.
 #[defun]
 fn resolve(env: &Env) -> Result<Value<'_>> {
@@ -268,7 +290,7 @@ fn resolve(env: &Env) -> Result<Value<'_>> {
 
 /// Kills this Emacs the way a power cut would, when the journal comes to PHASE (`before-write`, `after-write` or
 /// `after-sync`) for the COUNTth time from now. For tests of what survives that. With `term-` in front of PHASE, tells
-/// this Emacs to end instead.
+/// this Emacs to end instead; with `panic-`, panics.
 ///
 /// (fn PHASE COUNT)
 #[defun]

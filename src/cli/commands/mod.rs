@@ -2,7 +2,9 @@
 
 pub mod add;
 pub mod append;
+pub mod attach;
 pub mod claim;
+pub mod completions;
 pub mod config;
 pub mod daemon;
 pub mod doctor;
@@ -11,11 +13,14 @@ pub mod eval;
 pub mod fail;
 pub mod list;
 pub mod log;
+pub mod man;
 pub mod note;
 pub mod peer;
 pub mod poll;
 pub mod release;
+pub mod report;
 pub mod requeue;
 pub mod show;
+pub mod skill;
 pub mod skip;
 pub mod status;

@@ -11,6 +11,7 @@ use crate::{
     adapters::{
         clock,
         emacs_daemon::{self, Launch, LaunchError},
+        emacsclient::{self, EmacsError},
         owner::{self, OwnerError, OwnerInfo},
         process::Watched,
     },
@@ -73,6 +74,29 @@ pub(super) fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
     let request =
         Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, board: None, call: Call::Status };
     reach::ask_owner(owner, &request, timeout)
+}
+
+/// Nobody holds the board.
+pub(super) fn not_running(settings: &Settings) -> Failure {
+    let message = format!("nobody holds the board {}", settings.board.display());
+    Failure::new(Code::Unreachable, "not-running", message).hint("start Emacs with `fleet daemon start`")
+}
+
+/// Makes sure that the Emacs at `socket` is the owner. The inner error: it does not say who it is.
+pub(super) fn same_emacs(
+    owner: &OwnerInfo,
+    socket: &Path,
+    timeout: Duration,
+) -> Result<Result<(), EmacsError>, Failure> {
+    match emacsclient::eval(socket, "(emacs-pid)", timeout) {
+        Ok(pid) if pid == owner.pid.to_string() => Ok(Ok(())),
+        Ok(pid) => {
+            let message =
+                format!("{} is the socket of process {pid}, but {} owns the board", socket.display(), owner.pid);
+            Err(Failure::new(Code::Config, "another-emacs", message).hint("name the right one with --socket"))
+        }
+        Err(error) => Ok(Err(error)),
+    }
 }
 
 /// A living owner that keeps silent.
