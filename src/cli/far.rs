@@ -16,7 +16,10 @@ use crate::{
         wire::{Failure, Reply, Request},
     },
 };
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 /// What to do when a question to another host was not answered.
 pub const READ_HINT: &str =
@@ -45,6 +48,17 @@ pub fn eval(remote: &Remote, settings: &Settings, form: &str) -> Result<String, 
         FarError::Emacs(error @ EmacsError::Lisp(_)) => Failure::new(Code::General, "lisp-error", error.to_string()),
         error => eval_failure(remote, error),
     })
+}
+
+/// The program that makes this terminal a frame of the Emacs of `remote`, which evaluates `form` for it. Connects first.
+pub fn terminal(remote: &Remote, settings: &Settings, form: &str) -> Result<Command, Failure> {
+    let (socket, deadline) = (settings.far_socket()?, Instant::now() + settings.timeout);
+    let argv = ["emacsclient", "-a", "false", "-s", socket, "-t", "-u", "-e", "--", form];
+    let connected = Ssh::new(remote, &ui::progress).and_then(|ssh| {
+        ssh.connect(deadline)?;
+        ssh.interactive(&argv)
+    });
+    connected.map_err(|error| eval_failure(remote, error.into()))
 }
 
 fn eval_failure(remote: &Remote, error: FarError) -> Failure {

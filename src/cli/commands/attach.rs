@@ -5,6 +5,7 @@ use crate::{
     adapters::{emacsclient, owner::OwnerKind},
     cli::{
         fail::{Refused, usage},
+        far,
         options::Settings,
         ui::Outcome,
     },
@@ -29,7 +30,7 @@ const TERMS_TOO_POOR: [&str; 3] = ["", "dumb", "unknown"];
 #[command(after_help = "Example:\n  fleet attach")]
 pub struct AttachArgs {}
 
-/// Replaces this process by emacsclient.
+/// Replaces this process by emacsclient, or by the ssh that runs it on another host.
 pub fn run(_: AttachArgs, settings: &Settings) -> Result<Outcome, Refused> {
     check_terminal(io::stdin().is_terminal() && io::stdout().is_terminal(), env::var("TERM").ok().as_deref())?;
     let mut client = client(settings)?;
@@ -42,6 +43,9 @@ pub fn run(_: AttachArgs, settings: &Settings) -> Result<Outcome, Refused> {
 fn client(settings: &Settings) -> Result<Command, Failure> {
     if settings.offline {
         return Err(usage("needs-emacs", "attach needs a running Emacs; --offline has none"));
+    }
+    if let Some(remote) = &settings.remote {
+        return far::terminal(remote, settings, SHOW_FORM);
     }
     let (owner, _) = living_owner(&settings.board)?.ok_or_else(|| not_running(settings))?;
     if owner.kind != OwnerKind::Emacs {
