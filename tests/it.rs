@@ -2,6 +2,7 @@
 
 mod support;
 
+mod archive;
 mod backup;
 mod board_file;
 mod board_text;

@@ -14,7 +14,7 @@ mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
+    add, append, archive, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
     skip, status,
 };
 use fail::Refused;
@@ -51,6 +51,7 @@ enum Verb {
     Add(add::AddArgs),
     Note(note::NoteArgs),
     Append(append::AppendArgs),
+    Archive(archive::ArchiveArgs),
     Show(show::ShowArgs),
     List(list::ListArgs),
     Status(status::StatusArgs),
@@ -90,6 +91,7 @@ impl Cli {
             Verb::Add(args) => add::run(args, &settings),
             Verb::Note(args) => note::run(args, &settings),
             Verb::Append(args) => append::run(args, &settings),
+            Verb::Archive(args) => archive::run(args, &settings),
             Verb::Show(args) => show::run(args, &settings),
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod apply;
+mod archive;
 mod events;
 mod open;
 mod person;
@@ -85,6 +86,12 @@ pub struct Engine {
     /// SHA-256 of the file as it was last read or written by us.
     file_hash: String,
     queue: VecDeque<Work>,
+    /// Archived entries of queued work that are known to be in their archive, by number.
+    kept: BTreeSet<u64>,
+    /// The archives shall be tried again; one that failed is not tried for every edit.
+    fills_archives: bool,
+    /// The text came from a file that this engine, or one before it, wrote or found.
+    is_file_ours: bool,
     /// The edit that the text's owner is just making.
     planned: Option<Plan>,
     /// Every event up to this number stands in the file, but for those in `waiting`.
@@ -202,7 +209,7 @@ mod tests {
         let request = br#"{"v":1,"id":"a","agent":"timmy","call":{"verb":"append","text":"hello"}}"#;
         let caller = Caller { via: Via::Socket, auth: Auth::Label };
         for by_request in [true, false] {
-            let mut engine = Engine::open(&path, OwnerKind::Offline, &now).expect("nobody else owns it");
+            let mut engine = Engine::open(&path, OwnerKind::Offline, Policy::default(), &now).expect("nobody else owns it");
             let before = engine.log.next();
             engine.model.ledger.last -= 1;
             if by_request {

@@ -73,6 +73,9 @@ impl Engine {
             file: file.identity,
             file_hash: hash,
             queue: VecDeque::new(),
+            kept: BTreeSet::new(),
+            fills_archives: true,
+            is_file_ours: history.is_known,
             planned: None,
             saved: history.covers,
             waiting: history.without,
@@ -126,6 +129,8 @@ struct History {
     without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
+    /// The file is one that the journal knows.
+    is_known: bool,
 }
 
 impl History {
@@ -155,7 +160,7 @@ impl History {
         let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
         let (covers, without) = file.map_or((0, Vec::new()), |file| (file.covers, file.without));
         opened.push((covers, u64::MAX));
-        Ok(Self { covers, without: without.into_iter().collect(), void: opened })
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened, is_known: same.is_some() })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {

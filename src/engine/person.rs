@@ -78,6 +78,7 @@ impl Engine {
         }
         self.settle_homes(&strangers);
         gone.into_iter().flatten().for_each(|section| self.miss(section, now));
+        self.recall_archived(now);
     }
 
     fn hold_one(&mut self, uid: u64, before: Option<Section>, now: &Now) {
@@ -128,6 +129,11 @@ impl Engine {
     fn miss(&mut self, section: Section, now: &Now) {
         let uid = section.uid;
         let held = self.model.held.remove(&uid);
+        if self.model.leaving.remove(&uid) {
+            // It was archived before, and is off the board a little earlier than it would have been.
+            self.model.stamped.remove(&uid);
+            return;
+        }
         let is_news = held.as_ref().is_some_and(|held| held.before.is_none());
         let section = held.and_then(|held| held.before).unwrap_or(section);
         let name = self.model.stamped.get(&uid).map_or_else(|| section.name().to_owned(), Clone::clone);
@@ -153,6 +159,7 @@ impl Engine {
     ///
     /// Blocks for one fdatasync if there were any. Returns the milliseconds until the next edit may settle, if one waits.
     pub fn settle(&mut self, all: bool, now: &Now) -> Result<Option<u64>, String> {
+        self.fills_archives = true;
         let rests = |held: &Held| all || now.boot_ms.saturating_sub(held.changed_ms) >= SETTLE_MS;
         let board = &self.model.board;
         let resting = self.model.held.iter().filter(|(_, held)| rests(held));
@@ -186,7 +193,10 @@ impl Engine {
         if let (Some(record), Some(keyword)) = (record, section.keyword())
             && record.gone.is_some()
         {
-            changes.push(Change::Returned { task, keyword: keyword.into() });
+            changes.push(Change::Returned { task: task.clone(), keyword: keyword.into() });
+            if section.id().is_none() {
+                self.queue.push_back(Work::Restore(task));
+            }
             return;
         }
         // What looks like a task of the journal but is none, such as a copy, has no say in it.

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod append;
+pub mod archive;
 pub mod claim;
 pub mod config;
 pub mod daemon;

@@ -5,6 +5,8 @@
 
 pub mod add;
 pub mod apply;
+pub mod archivable;
+pub mod archive;
 pub mod board;
 pub mod decide;
 pub mod event;
