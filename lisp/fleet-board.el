@@ -56,6 +56,7 @@
 (declare-function fleet--mod-notice "ext:fleet-module.so" (text))
 (declare-function fleet--mod-resolve "ext:fleet-module.so" ())
 (declare-function fleet--mod-char-count "ext:fleet-module.so" ())
+(declare-function fleet--mod-set-visited "ext:fleet-module.so" (places))
 (declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
 (declare-function fleet-list-refresh "fleet-list" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
@@ -204,7 +205,8 @@ Edits go into the buffer if no person is busy in it, or with NOW anyway."
   (fleet-board--ensure-buffer)
   (fleet-watch-arm)
   (fleet-board--follow-file)
-  (fleet-watch-sync))
+  (fleet-watch-sync)
+  (fleet--mod-set-visited (fleet-watch-visitors)))
 
 (defun fleet-board--apply ()
   "Put what was decided into the buffer, for a limited time.

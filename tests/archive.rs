@@ -291,6 +291,21 @@ fn r19_a_board_that_was_changed_while_nobody_served_it_keeps_its_text() {
 }
 
 #[test]
+fn r19_a_task_that_was_to_get_its_id_in_the_archive_and_stays_gets_it_on_the_board() {
+    let mut desk = Desk::new("* DONE Nameless\nBody.\n");
+    desk.ask_while_busy("timmy", desk::archive("Nameless"));
+    desk.crash();
+    std::fs::write(&desk.path, "* DONE Nameless\nBetter body.\n").expect("the board can be written");
+    desk.open();
+    assert!(desk.buffer.starts_with("* DONE Nameless\n:PROPERTIES:\n:ID: T-"), "{}", desk.buffer);
+    let before = desk.buffer.clone();
+    desk.save();
+    desk.restart();
+    assert_eq!(desk.buffer, before);
+    assert_eq!(desk.state("Nameless"), "DONE");
+}
+
+#[test]
 fn an_archive_that_cannot_be_written_keeps_the_tasks_on_the_board() {
     let mut desk = Desk::new(BOARD);
     let archive = desk.path.with_file_name("dispatch.org_archive");

@@ -14,8 +14,8 @@ mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    add, append, archive, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
-    skip, status,
+    add, append, archive, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release,
+    requeue, show, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};

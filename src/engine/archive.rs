@@ -227,7 +227,9 @@ impl Engine {
             let Some(at) = self.model.place_of(task) else { return true };
             let is_same = self.is_file_ours || archive::digest(&self.subtree_text(at)) == *digest;
             if is_same {
-                self.model.leaving.extend(self.model.board.sections()[self.model.board.subtree(at)].iter().map(|s| s.uid));
+                self.model
+                    .leaving
+                    .extend(self.model.board.sections()[self.model.board.subtree(at)].iter().map(|s| s.uid));
             } else if let Some(record) = self.model.ledger.record(task) {
                 returned.push(Change::Returned { task: task.clone(), keyword: record.keyword.clone() });
             }

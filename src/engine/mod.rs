@@ -209,7 +209,8 @@ mod tests {
         let request = br#"{"v":1,"id":"a","agent":"timmy","call":{"verb":"append","text":"hello"}}"#;
         let caller = Caller { via: Via::Socket, auth: Auth::Label };
         for by_request in [true, false] {
-            let mut engine = Engine::open(&path, OwnerKind::Offline, Policy::default(), &now).expect("nobody else owns it");
+            let mut engine =
+                Engine::open(&path, OwnerKind::Offline, Policy::default(), &now).expect("nobody else owns it");
             let before = engine.log.next();
             engine.model.ledger.last -= 1;
             if by_request {

@@ -74,6 +74,9 @@ impl Engine {
             if let Some(id) = predecessor.as_ref().and_then(|before| self.lost_id(before, at)) {
                 self.model.stamped.insert(uid, id);
             }
+            if let Some(before) = &predecessor {
+                self.bequeath(before, at, now);
+            }
             self.hold_one(uid, predecessor, now);
         }
         self.settle_homes(&strangers);
@@ -90,6 +93,22 @@ impl Engine {
     fn lost_id(&self, before: &Section, at: usize) -> Option<String> {
         let id = before.id().filter(|_| self.model.board.sections()[at].id().is_none())?;
         (self.model.ledger.record(id).is_some() && self.model.home_of(id).is_none()).then(|| id.to_owned())
+    }
+
+    /// A heading whose ID was taken out, and whose ID a copy still has: the copy is the task from now on.
+    fn bequeath(&mut self, before: &Section, at: usize, now: &Now) {
+        let Some(id) = before.id().filter(|id| self.model.board.sections()[at].id() != Some(id)) else { return };
+        let is_home = self.model.homes.get(id).is_none_or(|home| *home == before.uid);
+        if let Some(heir) = self.model.home_of(id).filter(|_| is_home && self.model.ledger.record(id).is_some()) {
+            self.inherit(id.to_owned(), heir, before.clone(), now);
+        }
+    }
+
+    /// The section `heir` is the task `id` from now on, as if it had been `before`.
+    fn inherit(&mut self, id: String, heir: usize, before: Section, now: &Now) {
+        let heir = self.model.board.sections()[heir].uid;
+        self.model.homes.insert(id, heir);
+        self.model.held.insert(heir, Held { before: Some(before), changed_ms: now.boot_ms });
     }
 
     /// Where a heading came whose ID is on the board already, the one that had it first keeps it (R17).
@@ -143,10 +162,8 @@ impl Engine {
         }
         match self.model.home_of(&name) {
             Some(at) if section.id() == Some(name.as_str()) => {
-                let heir = self.model.board.sections()[at].uid;
                 if self.model.homes.get(&name).is_none_or(|home| *home == uid) {
-                    self.model.homes.insert(name, heir);
-                    self.model.held.insert(heir, Held { before: Some(section), changed_ms: now.boot_ms });
+                    self.inherit(name, at, section, now);
                 }
             }
             _ => {

@@ -56,6 +56,8 @@ impl Engine {
         merged.recover.retain(|task| !added.contains(task.as_str()));
         let is_returned = |task: &String| returned.iter().any(|change| change.task() == Some(task));
         merged.by_hand.retain(|change| !matches!(change, Change::Returned { task, .. } if is_returned(task)));
+        // One that was to get its ID in the archive gets it on the board.
+        merged.restore.extend(returned.iter().filter_map(|change| change.task().map(Into::into)));
         merged.by_hand.extend(returned.iter().cloned());
         merged
             .by_hand

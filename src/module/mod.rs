@@ -170,6 +170,16 @@ fn settle<'e>(env: &'e Env, all: Value<'_>) -> Result<Value<'e>> {
     }
 }
 
+/// Notes at which PLACES, a vector of positions from 0, somebody's cursor stands.
+///
+/// (fn PLACES)
+#[defun]
+fn set_visited(places: emacs::Vector<'_>) -> Result<()> {
+    let places = (0..places.len()).map(|at| places.get::<i64>(at).map(|place| place.max(0) as u64));
+    let places = places.collect::<Result<Vec<u64>>>()?;
+    with(|session| session.engine.set_visited(&places))
+}
+
 /// How many characters the engine believes the buffer to have.
 #[defun]
 fn char_count() -> Result<i64> {

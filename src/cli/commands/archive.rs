@@ -11,7 +11,7 @@ use crate::{
 /// below it stays, and so does what somebody is just editing. Tasks that wait for an archived one still count it as done.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  fleet archive --older-than 30d --dry-run\n  \
-                        fleet archive TASK-001 --agent timmy")]
+                        fleet archive --agent timmy")]
 pub struct ArchiveArgs {
     /// These tasks; if one of them cannot be archived, none is
     #[arg(value_name = "TASK", value_parser = parse::task)]

@@ -35,8 +35,7 @@ pub fn file(board: &Board, at: usize, name: &str) -> Result<String, BadLocation>
     let own = std::iter::once(&board.sections()[at]).chain(board.ancestors(at));
     let location = own.filter_map(|section| section.property("ARCHIVE")).next();
     let location = location.or(board.settings().archive.as_deref()).unwrap_or(LOCATION_DEFAULT).trim();
-    let (file, heading) =
-        location.split_once("::").ok_or_else(|| BadLocation::Malformed(location.to_owned()))?;
+    let (file, heading) = location.split_once("::").ok_or_else(|| BadLocation::Malformed(location.to_owned()))?;
     if !heading.trim().is_empty() {
         return Err(BadLocation::Heading(location.to_owned()));
     }
@@ -185,7 +184,11 @@ mod tests {
     #[test]
     fn only_a_file_beside_the_board_is_an_archive() {
         let of = |line: &str, property: &str| {
-            let drawer = if property.is_empty() { String::new() } else { format!(":PROPERTIES:\n:ARCHIVE: {property}\n:END:\n") };
+            let drawer = if property.is_empty() {
+                String::new()
+            } else {
+                format!(":PROPERTIES:\n:ARCHIVE: {property}\n:END:\n")
+            };
             let board = Board::read(&format!("{line}* Above\n{drawer}** DONE One\n"));
             file(&board, 2, "dispatch.org")
         };

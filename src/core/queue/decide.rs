@@ -48,9 +48,8 @@ pub(super) fn find<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal
 /// The archive that the task called `name` went to, if Fleet put it there.
 fn archive_of(model: &Model, name: &str) -> Option<String> {
     let is_it = |(task, record): &(&str, &Record)| *task == name || record.title == name;
-    let mut records = model.ledger.record(name).into_iter().chain(
-        model.ledger.records().filter(is_it).map(|(_, record)| record),
-    );
+    let mut records =
+        model.ledger.record(name).into_iter().chain(model.ledger.records().filter(is_it).map(|(_, record)| record));
     records.find_map(|record| record.archived_in.as_deref().map(Into::into))
 }
 

@@ -176,7 +176,9 @@ impl Model {
                 let home = self.home_of(name).filter(|_| is_tracked || self.homes.contains_key(name));
                 home.ok_or_else(|| self.ambiguous(&places))?
             }
-            Err(Unresolved::Unknown) => return self.find_off_board(name).map_err(|lookup| self.or_archived(lookup, name)),
+            Err(Unresolved::Unknown) => {
+                return self.find_off_board(name).map_err(|lookup| self.or_archived(lookup, name));
+            }
         };
         self.task_in(at)
     }

@@ -239,7 +239,9 @@ impl Refusal {
             Refusal::Archived { file: Some(file), .. } => {
                 format!("to have it back, move its heading from `{file}` to the board")
             }
-            Refusal::OpenBelow { .. } => "close what is below it first, or archive closed tasks below it by name".into(),
+            Refusal::OpenBelow { .. } => {
+                "close what is below it first, or archive closed tasks below it by name".into()
+            }
             Refusal::Unapplied(_) => "try again in a moment".into(),
             Refusal::BadArchive { .. } => {
                 "let `#+ARCHIVE:` and ARCHIVE properties name a file beside the board, such as `%s_archive::`".into()
