@@ -174,5 +174,23 @@ CLOSED: [2026-04-14 Tue 10:12]
     (fleet-requeue "TASK-003")
     (should (equal "* PENDING TASK-003 Migrate" (fleet-board-test-line "TASK-003 Migrate")))))
 
+(ert-deftest fleet-verify-says-whether-journal-and-file-are-sound ()
+  :tags '(native)
+  (fleet-board-test-with fleet-archive-test-text
+    (fleet-archive "TASK-003")
+    (fleet-save-now)
+    (should (fleet-verify))
+    (save-window-excursion
+      (should (call-interactively #'fleet-verify))
+      (with-current-buffer "*Fleet verify*"
+        (should (string-match-p "^chain    unbroken$" (buffer-string)))))
+    (let ((journal (expand-file-name ".fleet/dispatch.org/journal.jsonl" directory)))
+      (with-temp-file journal
+        (set-buffer-multibyte nil)
+        (insert-file-contents-literally journal)
+        (search-forward "TASK-003")
+        (replace-match "TASK-004"))
+      (should-not (fleet-verify)))))
+
 (provide 'fleet-archive-test)
 ;;; fleet-archive-test.el ends here

@@ -15,7 +15,7 @@ mod ui;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
     add, append, archive, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release,
-    requeue, show, skip, status,
+    requeue, show, skip, status, verify,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -56,6 +56,7 @@ enum Verb {
     List(list::ListArgs),
     Status(status::StatusArgs),
     Log(log::LogArgs),
+    Verify(verify::VerifyArgs),
     Eval(eval::EvalArgs),
     Config(config::ConfigArgs),
     Daemon(daemon::DaemonArgs),
@@ -96,6 +97,7 @@ impl Cli {
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),
             Verb::Log(args) => log::run(args, &settings),
+            Verb::Verify(args) => verify::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
             Verb::Daemon(args) => daemon::run(args, &settings),

@@ -17,6 +17,7 @@ mod save;
 
 pub mod log;
 pub mod offline;
+pub mod verify;
 
 pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;

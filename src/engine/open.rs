@@ -122,21 +122,21 @@ impl Engine {
 
 /// What must be known of a journal before it can be folded: which of the files it knows is there, and which edits are
 /// void.
-struct History {
+pub(super) struct History {
     /// Everything up to this number stands in the file.
-    covers: u64,
+    pub(super) covers: u64,
     /// But for these.
-    without: BTreeSet<u64>,
+    pub(super) without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
     /// The file is one that the journal knows.
-    is_known: bool,
+    pub(super) is_known: bool,
 }
 
 impl History {
     /// Finds the last save that wrote, or start that found, the file with `hash`; of a file that was changed since, the
     /// last one known. A save that was announced and never published is passed over: its file is not there.
-    fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
+    pub(super) fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
         let mut files = Vec::new();
         let mut opened = Vec::new();
         for record in replay.records() {
@@ -187,12 +187,12 @@ impl History {
         Ok(ledger)
     }
 
-    fn is_void(&self, number: u64, event: &Event) -> bool {
+    pub(super) fn is_void(&self, number: u64, event: &Event) -> bool {
         event.by == Actor::Human && self.void.iter().any(|(covers, opened)| *covers < number && number < *opened)
     }
 }
 
-fn event(number: u64, json: &str) -> Result<Event, OpenError> {
+pub(super) fn event(number: u64, json: &str) -> Result<Event, OpenError> {
     serde_json::from_str(json).map_err(|source| OpenError::Event { number, source })
 }
 

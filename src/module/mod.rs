@@ -232,6 +232,15 @@ fn resolve(env: &Env) -> Result<Value<'_>> {
     }
 }
 
+/// Checks journal and file of the board PATH, served here or not: (SOUND . REPORT), the report in words.
+///
+/// (fn PATH)
+#[defun]
+fn verify(env: &Env, path: String) -> Result<Value<'_>> {
+    let (is_sound, report) = crate::engine::verify::in_words(Path::new(&path));
+    env.cons(is_sound, report)
+}
+
 /// Kills this Emacs the way a power cut would, when the journal comes to PHASE (`before-write`, `after-write` or
 /// `after-sync`) for the COUNTth time from now. For tests of what survives that. With `term-` in front of PHASE, tells
 /// this Emacs to end instead.

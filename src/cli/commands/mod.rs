@@ -18,3 +18,4 @@ pub mod requeue;
 pub mod show;
 pub mod skip;
 pub mod status;
+pub mod verify;
