@@ -13,6 +13,7 @@ mod daemon_start;
 mod demo;
 mod docs;
 mod doctor;
+mod halt;
 mod help;
 mod install;
 mod journal;

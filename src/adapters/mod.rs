@@ -7,6 +7,7 @@ pub mod emacs_daemon;
 pub mod emacsclient;
 #[cfg(feature = "cli")]
 pub mod far_emacs;
+pub mod halt;
 pub mod journal;
 pub mod notify_socket;
 pub mod owner;

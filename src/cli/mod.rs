@@ -16,8 +16,8 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, list, log, man,
-    note, peer, poll, release, report, requeue, show, skill, skip, status,
+    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt, list, log,
+    man, note, peer, poll, release, report, requeue, resume, show, skill, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -57,6 +57,8 @@ enum Verb {
     List(list::ListArgs),
     Status(status::StatusArgs),
     Report(report::ReportArgs),
+    Halt(halt::HaltArgs),
+    Resume(resume::ResumeArgs),
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
     Attach(attach::AttachArgs),
@@ -119,6 +121,8 @@ impl Cli {
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),
             Verb::Report(args) => report::run(args, &settings),
+            Verb::Halt(args) => halt::run(&args, &settings),
+            Verb::Resume(args) => resume::run(&args, &settings),
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Attach(args) => attach::run(args, &settings),

@@ -168,6 +168,14 @@ pub enum Call {
         #[serde(default)]
         limit: Option<u32>,
     },
+    /// Stops the fleet: no claims until it is resumed.
+    Halt {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Lets the fleet go on.
+    Resume,
     /// Reports on board, journal and daemon.
     Status,
     /// Reports what concerns one agent: status, what it holds, what is ready for it, what happened last.
@@ -254,6 +262,9 @@ pub struct Reply {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// Why the fleet is halted, perhaps with an empty reason; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<String>,
     /// Things that the caller should know although the request succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
@@ -375,6 +386,8 @@ impl Call {
             Call::Show { .. } => "show",
             Call::List { .. } => "list",
             Call::Status => "status",
+            Call::Halt { .. } => "halt",
+            Call::Resume => "resume",
             Call::Report { .. } => "report",
             Call::Log { .. } => "log",
         }

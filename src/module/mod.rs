@@ -63,6 +63,12 @@ fn is_open() -> Result<bool> {
     Ok(session::is_open())
 }
 
+/// Why the fleet is halted, perhaps an empty string; nil if it is not, or no board is open. Looks at the file itself.
+#[defun]
+fn halted() -> Result<Option<String>> {
+    with(|session| session.engine.halted())
+}
+
 /// Puts the JSON request REQUEST of this Emacs in the queue; answers its ticket.
 ///
 /// (fn REQUEST)

@@ -50,6 +50,9 @@ pub struct ReportArgs {
 pub struct ReportInfo<'a> {
     /// The agent.
     agent: &'a AgentName,
+    /// Why the fleet is halted, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halt: Option<&'a str>,
     /// When the report was made, RFC 3339.
     at: String,
     /// By which way the owner was reached.
@@ -73,17 +76,18 @@ pub fn run(args: ReportArgs, settings: &Settings) -> Result<Outcome, Refused> {
     // One more than is shown tells whether there are more.
     let call = Call::Report { limit: Some(args.limit.saturating_add(1)), events: Some(args.events) };
     let (reply, way) = settings.ask_by(call).map_err(|refused| in_one_line(refused, agent, &now.to_string()))?;
-    let Reply { tasks: Some(tasks), status: Some(status), events: Some(events), .. } = &reply else {
+    let Reply { tasks: Some(tasks), status: Some(status), events: Some(events), halt, .. } = &reply else {
         let failure = Failure::new(Code::General, "unexplained", "the owner of the board reported nothing");
         return Err(failure.into());
     };
     let (active, pending) = tasks.split_at(tasks.partition_point(|task| task.holder.as_ref() == Some(agent)));
-    if args.quiet && tasks.is_empty() {
+    if args.quiet && tasks.is_empty() && halt.is_none() {
         return Ok(Outcome::nothing());
     }
     let more = pending.len() > args.limit as usize;
     let pending = &pending[..pending.len().min(args.limit as usize)];
-    let info = ReportInfo { agent, at: now.to_string(), way, status, active, pending, more, events };
+    let halt = halt.as_deref();
+    let info = ReportInfo { agent, at: now.to_string(), way, halt, status, active, pending, more, events };
     let text = text(&info);
     Ok(Outcome::value(json!({ "v": 1, "ok": true, "report": info }), text))
 }
@@ -123,6 +127,9 @@ fn text(report: &ReportInfo<'_>) -> String {
 fn board(report: &ReportInfo<'_>) -> String {
     let ReportInfo { status, way, .. } = report;
     let mut text = format!("owner    {}, process {}, fleet {}, by {way}\n", status.owner, status.pid, status.version);
+    if let Some(reason) = report.halt {
+        let _ = writeln!(text, "HALT     {}", if reason.is_empty() { "no reason was given" } else { reason });
+    }
     let _ = writeln!(text, "board    {} ({})", status.path, status.state);
     for remark in status.detail.iter().chain(&status.notices) {
         let _ = writeln!(text, "notice   {}", remark.replace('\n', " "));

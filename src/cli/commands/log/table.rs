@@ -76,7 +76,8 @@ fn told(change: &Change) -> String {
         Change::Returned { keyword, .. } => Some(keyword.clone()),
         Change::Opened { owner, pid, .. } => Some(format!("by {owner}, process {pid}")),
         Change::Saving { covers, .. } => Some(format!("up to event {covers}")),
-        Change::Claimed { .. } => None,
+        Change::Halted { reason } => Some(reason.clone()),
+        Change::Claimed { .. } | Change::Resumed => None,
     };
     joined([moved, said]).unwrap_or_default()
 }
