@@ -272,7 +272,7 @@ fn a_board_that_the_far_emacs_does_not_hold_is_not_acted_on() {
         }
     }
     let relative = far.run(&["poll", "--board", "dispatch.org", "--json"]);
-    assert_eq!(relative.reason(Code::Usage), "bad-board");
+    assert_eq!(relative.reason(Code::Usage), "bad-board-path");
     // A link to the board is the board.
     std::os::unix::fs::symlink(far.fleet.board(), sandbox.path("link.org")).expect("linked");
     let local = Ran::of(run_within(

@@ -24,6 +24,10 @@ pub const READ_HINT: &str =
 /// What to do while another host cannot be used.
 const FORGE_HINT: &str = "until it is back, take work from the forge's issues and report there";
 
+/// What to do about a host that shows another key than before.
+pub const CHANGED_HINT: &str = "somebody else may answer in its place: ask its owner by another way whether the key was \
+                                changed, and compare with `fleet peer list`";
+
 /// Asks the owner of the board on `remote`, once.
 pub(super) fn ask(remote: &Remote, settings: &Settings, request: &Request, deadline: Instant) -> Result<Reply, Miss> {
     let socket = settings.far_socket().map_err(Miss::Final)?;
@@ -117,22 +121,19 @@ fn not_usable(remote: &Remote, error: &SshError) -> Failure {
 fn unconnected(remote: &Remote, why: Unconnected, said: String) -> Miss {
     let name = remote.host.as_str();
     let port = remote.port.map(|port| format!(" --port {port}")).unwrap_or_default();
-    let denied = |reason, hint: String| Miss::Final(Failure::new(Code::Denied, reason, said.as_str()).hint(hint));
+    let refuse = |code, reason, hint: &str| Miss::Final(Failure::new(code, reason, said.as_str()).hint(hint));
     match why {
-        Unconnected::UnknownKey => {
-            denied("host-key-unknown", format!("ask its owner for the fingerprint, then `fleet peer add {name}{port}`"))
-        }
-        Unconnected::ChangedKey => denied(
-            "host-key-changed",
-            "somebody else may answer in its place: ask its owner by another way whether the key was changed, and \
-             compare with `fleet peer list`"
-                .into(),
-        ),
-        Unconnected::Unauthorized => denied(
-            "ssh-denied",
-            "name the key that it accepts with BEZALEL_SSH_KEY, and the user with BEZALEL_USER".into(),
-        ),
         Unconnected::Refused | Unconnected::Ended => Miss::NotSent(said),
         Unconnected::TimedOut | Unconnected::Unresolved | Unconnected::NoRoute => Miss::Absent(said),
+        Unconnected::UnknownKey => {
+            let hint = format!("ask its owner for the fingerprint, then `fleet peer add {name}{port}`");
+            refuse(Code::Denied, "host-key-unknown", &hint)
+        }
+        Unconnected::ChangedKey => refuse(Code::Denied, "host-key-changed", CHANGED_HINT),
+        Unconnected::Unauthorized => refuse(
+            Code::Denied,
+            "ssh-denied",
+            "name the key that it accepts with BEZALEL_SSH_KEY, and the user with BEZALEL_USER",
+        ),
     }
 }

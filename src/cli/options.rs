@@ -233,7 +233,7 @@ impl GlobalOptions {
 }
 
 fn bad_board(origin: &Origin, what: &str) -> Failure {
-    usage("bad-board", format!("the board's path ({origin}) {what}"))
+    usage("bad-board-path", format!("the board's path ({origin}) {what}"))
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -195,8 +195,8 @@ mod tests {
             ("BEZALEL_SSH_PORT", "65536", "must be a number from 1 to 65535"),
             ("FLEET_VIA", "pigeon", "must be one of auto, socket, emacsclient, ssh"),
             ("FLEET_REQUIRE_TOKEN", "yes", "must be true or false"),
-            ("BEZALEL_HOST", "-oProxyCommand=id", "must be a host: "),
-            ("BEZALEL_USER", "root@x", "must be a user: "),
+            ("BEZALEL_HOST", "-oProxyCommand=id", "must be the name or the address of a host"),
+            ("BEZALEL_USER", "root@x", "must be the name of a user"),
         ];
         for (variable, value, expected) in table {
             let env = |name: &str| (name == *variable).then(|| OsString::from(value));

@@ -4,6 +4,7 @@ use crate::{
     adapters::ssh::{KeyError, KnownKey, PeerKeys, Remote, add_known, compare_known, fetch_keys, list_known},
     cli::{
         fail::{Refused, usage},
+        far,
         options::Settings,
         parse,
         ui::{self, Outcome},
@@ -135,10 +136,7 @@ fn failure(error: KeyError) -> Failure {
             .hint("check the name, the port and whether its SSH server runs"),
         KeyError::BehindAnother { file, .. } => Failure::new(Code::Config, "host-behind-another", message)
             .hint(format!("ask its owner for the key and write `HOST TYPE KEY` into {}", file.display())),
-        KeyError::Changed { .. } => Failure::new(Code::Denied, "host-key-changed", message).hint(
-            "somebody else may answer in its place: ask its owner by another way whether the key was changed; nothing \
-             was changed here",
-        ),
+        KeyError::Changed { .. } => Failure::new(Code::Denied, "host-key-changed", message).hint(far::CHANGED_HINT),
         KeyError::Io { .. } => Failure::new(Code::Config, "known-hosts-unusable", message),
     }
 }

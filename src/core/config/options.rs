@@ -281,8 +281,8 @@ impl Kind {
                 Path::new(value).is_absolute() || Path::new(value).starts_with("~")
             }
             Self::Path | Self::PathOrNone | Self::Program => !value.is_empty(),
-            Self::Host => Host::new(text?).map(|_| true).map_err(|e| format!("must be a host: {e}"))?,
-            Self::User => User::new(text?).map(|_| true).map_err(|e| format!("must be a user: {e}"))?,
+            Self::Host => Host::new(text?).is_ok(),
+            Self::User => User::new(text?).is_ok(),
             Self::Agent => AgentName::new(text?).is_ok(),
             Self::Number { min, max, .. } => text?.parse().is_ok_and(|number| (min..=max).contains(&number)),
             Self::Switch => ["true", "false"].contains(&text?),
@@ -301,8 +301,8 @@ impl Kind {
             Self::Path => "must be an absolute path, or one that begins with `~/`".into(),
             Self::Program => "must be a program".into(),
             Self::PathOrNone => "must be an absolute path, one that begins with `~/`, or none".into(),
-            Self::Host => "must be a host".into(),
-            Self::User => "must be a user".into(),
+            Self::Host => "must be the name or the address of a host".into(),
+            Self::User => "must be the name of a user".into(),
             Self::Number { unit: "", min, max } => format!("must be a number from {min} to {max}"),
             Self::Number { unit, min, max } => format!("must be a number of {unit} from {min} to {max}"),
             Self::Switch => "must be true or false".into(),
