@@ -39,12 +39,13 @@
 (require 'fleet-watch)
 (require 'fleet-edit)
 (require 'fleet-save)
+(require 'fleet-hooks)
 
 (declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
 (declare-function fleet--mod-close "ext:fleet-module.so" ())
 (declare-function fleet--mod-is-open "ext:fleet-module.so" ())
 (declare-function fleet--mod-submit "ext:fleet-module.so" (request))
-(declare-function fleet--mod-decide "ext:fleet-module.so" ())
+(declare-function fleet--mod-decide "ext:fleet-module.so" (vetoes))
 (declare-function fleet--mod-answer "ext:fleet-module.so" ())
 (declare-function fleet--mod-take-reply "ext:fleet-module.so" (ticket))
 (declare-function fleet--mod-next-edit "ext:fleet-module.so" ())
@@ -112,7 +113,7 @@ refusal is signalled as one of the children of `fleet-error'."
 
 (defun fleet-request-json (request)
   "Carry out the JSON REQUEST and return the reply as JSON."
-  (unless (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open))
+  (unless (fleet-board--open-p)
     (signal 'fleet-unreachable
             '("no board is served in this Emacs" :reason "no-board" :hint "M-x fleet-serve")))
   (when fleet-board--busy
@@ -121,8 +122,11 @@ refusal is signalled as one of the children of `fleet-error'."
                            :hint "call it from a timer instead")))
   (let ((ticket (fleet--mod-submit request)))
     ;; A person's own command may edit at once; inside a prompt nothing may.
-    (fleet-board--process (zerop (recursion-depth)))
-    (fleet--mod-take-reply ticket)))
+    (fleet-board--process (zerop (recursion-depth)) ticket)
+    (or (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))
+        (signal 'fleet-unreachable
+                '("the board was given up before the request was answered"
+                  :reason "no-reply" :hint "repeat it with the same request id")))))
 
 (defun fleet-board--request (agent call id)
   "Return the JSON of CALL for AGENT under ID."
@@ -179,26 +183,82 @@ An error is kept for `fleet-status' and BODY's value is nil then."
          (progn ,@body)
        ((error quit) (fleet-board--trouble error) nil))))
 
+(defmacro fleet-board--trusting-nothing (&rest body)
+  "Run BODY, which reads the board as Org, without doing what the text says.
+No local variable counts, not even the safe ones: `mode:' is one of them
+and calls any function with a fitting name.  Nothing that a `#+SETUPFILE'
+line names is opened or fetched.  In a daemon nothing can ask."
+  (declare (indent 0) (debug t))
+  `(let ((enable-local-variables nil)
+         (enable-local-eval nil)
+         (enable-dir-local-variables nil)
+         (inhibit-interaction (or inhibit-interaction (and (daemonp) t))))
+     (cl-letf (((symbol-function 'org-file-contents) #'ignore))
+       ,@body)))
+
+(defvar fleet-board--panic nil "What the module said when it gave the board up.")
+
 (defun fleet-board--trouble (error)
   "Keep ERROR, a condition, for `fleet-status'."
   (let ((panic (and (fboundp 'fleet--mod-last-panic) (fleet--mod-last-panic))))
+    (when panic
+      (setq fleet-board--panic panic))
     (ignore-errors
       (fleet--mod-notice (concat (error-message-string error) (and panic ": ") panic)))))
 
-(defun fleet-board--process (&optional now)
+(defun fleet-board--revive ()
+  "Take the board over again if a panic has made the module give it up.
+What it had in memory cannot be trusted then.  The journal can, and the
+buffer is still the person's."
+  (when (and fleet-board--path (not (fleet--mod-is-open)))
+    (let* ((pipe (fleet-board--make-pipe))
+           (reply (fleet-board--parse
+                   (fleet--mod-open fleet-board--path
+                                    (fleet-board--socket fleet-board--path) pipe))))
+      (if (not (plist-get reply :ok))
+          (delete-process pipe)
+        (when (process-live-p fleet-board--pipe)
+          (delete-process fleet-board--pipe))
+        (setq fleet-board--pipe pipe
+              fleet-watch--same '(0 . 0))
+        (fleet--mod-notice
+         (format "the module panicked, and the board was opened again: %s"
+                 (or fleet-board--panic "nobody knows why")))
+        (setq fleet-board--panic nil)))))
+
+(defun fleet-board--open-p ()
+  "Return non-nil if a board is served, taking it over again if need be."
+  (when (and fleet-board--path (not fleet-board--busy))
+    (fleet-board--quietly
+      (fleet-board--revive)))
+  (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open)))
+
+(defun fleet-board--process (&optional now ticket)
   "Take every request that waits.
-Edits go into the buffer if no person is busy in it, or with NOW anyway."
+Edits go into the buffer if no person is busy in it, or with NOW anyway.
+TICKET is the request that the caller waits for, if it is one."
   (unless fleet-board--busy
-    (let ((fleet-board--busy t)
-          (more nil))
-      (fleet-board--quietly
-        (fleet-board--look)
-        (fleet--mod-decide)
-        (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
-          (setq more (fleet-board--apply))))
-      (fleet-board--quietly
-        (fleet--mod-answer)
-        (fleet-board--afterwards more)))))
+    (fleet-board--take now)
+    (when fleet-claim-veto-functions
+      (while (fleet-hooks-ask ticket)
+        (fleet-board--take now)))
+    (fleet-board--quietly
+      (fleet-hooks-soon))))
+
+(defun fleet-board--take (now)
+  "Decide, apply and answer what waits, but for claims that may be vetoed.
+NOW is as in `fleet-board--process'."
+  (let ((fleet-board--busy t)
+        (more nil))
+    (fleet-board--quietly
+      (fleet-board--revive)
+      (fleet-board--look)
+      (fleet--mod-decide (and fleet-claim-veto-functions t))
+      (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
+        (setq more (fleet-board--apply))))
+    (fleet-board--quietly
+      (fleet--mod-answer)
+      (fleet-board--afterwards more))))
 
 (defun fleet-board--look ()
   "Make sure that the engine knows the text that the person sees."
@@ -224,7 +284,9 @@ Return non-nil if that was too short, and going on is worth it."
             (progn
               (fleet--mod-confirm)
               (setq fleet-board--changed t)
-              (fleet-board--settled-p))
+              (fleet-board--settled-p)
+              (when (aref edit 3)
+                (fleet-hooks-changed (aref edit 0) (car (aref edit 3)) (cdr (aref edit 3)))))
           (cl-incf tries)
           (fleet-watch-sync-all))
         (setq late (> (float-time) deadline))))
@@ -277,7 +339,9 @@ person is at work, wait for a command or the next second."
       (when fleet-board--changed
         (setq fleet-board--changed nil)
         (fleet-board--quietly
-          (run-hooks 'fleet-board-changed-hook))))))
+          (run-hooks 'fleet-board-changed-hook)))
+      (fleet-board--quietly
+        (fleet-hooks-soon)))))
 
 (defun fleet-board--post-command ()
   "After a command that changed the board, let the engine know."
@@ -297,7 +361,8 @@ person is at work, wait for a command or the next second."
                (not (fleet-save-file-missing))
                (not (verify-visited-file-modtime (current-buffer))))
       (let ((inhibit-read-only t))
-        (revert-buffer t t t)))))
+        (fleet-board--trusting-nothing
+          (revert-buffer t t t))))))
 
 (defun fleet-board--reverted ()
   "The text was replaced by the file's (in `after-revert-hook')."
@@ -351,13 +416,11 @@ name is let go (R18)."
 
 (defun fleet-board--visit (file)
   "Return a buffer that visits FILE, without running code from it or asking."
-  (let ((enable-local-variables :safe)
-        (enable-local-eval nil)
-        (enable-dir-local-variables nil)
-        (large-file-warning-threshold nil)
-        (vc-follow-symlinks t)
-        (inhibit-message t))
-    (find-file-noselect file t)))
+  (fleet-board--trusting-nothing
+    (let ((large-file-warning-threshold nil)
+          (vc-follow-symlinks t)
+          (inhibit-message t))
+      (find-file-noselect file t))))
 
 (defun fleet-board--attach (buffer)
   "Make BUFFER the one that shows the board."
@@ -370,10 +433,11 @@ name is let go (R18)."
 
 (defun fleet-board--furnish ()
   "Give the current buffer what a board needs and a change of mode takes away."
-  (unless (derived-mode-p 'org-mode)
-    (org-mode))
+  (fleet-board--trusting-nothing
+    (unless (derived-mode-p 'org-mode)
+      (org-mode))
+    (fleet-board--default-keywords))
   (add-hook 'write-file-functions #'fleet-save--by-person nil t)
-  (fleet-board--default-keywords)
   (fleet-mode 1))
 
 (defun fleet-board--default-keywords ()
@@ -447,6 +511,7 @@ is harmless; a second board is refused."
     (setq fleet-board--pipe pipe
           fleet-board--path path
           fleet-save--file path)
+    (fleet-hooks-begin (plist-get reply :news_from))
     (condition-case error
         (progn
           (fleet-board--attach (fleet-board--visit path))
@@ -498,7 +563,9 @@ Clients find it through the owner file."
 
 (defun fleet-board--emacs-ends ()
   "Give the board back as well as that goes, and never keep Emacs from ending."
-  (ignore-errors (fleet-unserve)))
+  ;; In a signal handler as like as not: no time for other people's code.
+  (let ((fleet-hooks--calling t))
+    (ignore-errors (fleet-unserve))))
 
 (defun fleet-unserve ()
   "Give the board back: nothing of Fleet is left in this Emacs.
@@ -522,6 +589,7 @@ non-nil if a board was served."
           (while (and (fleet-board--apply)
                       (> (cl-decf stretches) 0))))
         (fleet-save-now)))
+    (fleet-hooks-end)
     (fleet--mod-close))
   (when (process-live-p fleet-board--pipe)
     (delete-process fleet-board--pipe))

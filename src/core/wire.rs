@@ -26,6 +26,9 @@ pub struct Request {
     /// The agent that asks; reading verbs may go without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentName>,
+    /// The board that is meant, an absolute path on the owner's host; absent if whichever it has will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
     /// What is asked.
     pub call: Call,
 }
@@ -177,8 +180,25 @@ pub enum Call {
         #[serde(default)]
         limit: Option<u32>,
     },
+    /// Stops the fleet: no claims until it is resumed.
+    Halt {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Lets the fleet go on.
+    Resume,
     /// Reports on board, journal and daemon.
     Status,
+    /// Reports what concerns one agent: status, what it holds, what is ready for it, what happened last.
+    Report {
+        /// At most this many ready tasks.
+        #[serde(default)]
+        limit: Option<u32>,
+        /// The newest this many events.
+        #[serde(default)]
+        events: Option<u32>,
+    },
     /// Reads the journal, oldest first.
     Log {
         /// Only events after this number.
@@ -254,6 +274,9 @@ pub struct Reply {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// Why the fleet is halted, perhaps with an empty reason; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<String>,
     /// Things that the caller should know although the request succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
@@ -376,6 +399,9 @@ impl Call {
             Call::Show { .. } => "show",
             Call::List { .. } => "list",
             Call::Status => "status",
+            Call::Halt { .. } => "halt",
+            Call::Resume => "resume",
+            Call::Report { .. } => "report",
             Call::Log { .. } => "log",
         }
     }
@@ -388,6 +414,7 @@ impl Call {
                 | Call::Show { .. }
                 | Call::List { .. }
                 | Call::Status
+                | Call::Report { .. }
                 | Call::Log { .. }
                 | Call::Archive { dry_run: true, .. }
         )

@@ -67,6 +67,14 @@ impl Engine {
                 }
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
             },
+            Call::Report { limit, events } => match self.recent(*events) {
+                Ok(recent) => {
+                    reply.status = Some(self.status());
+                    reply.tasks = Some(self.concerning(request.agent.as_ref(), *limit, now));
+                    reply.events = Some(recent);
+                }
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
             Call::Log { .. } => match self.events(&request.call) {
                 Ok(events) => reply.events = Some(events),
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
@@ -111,7 +119,12 @@ impl Engine {
         answered.task.clone()
     }
 
-    fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
+    pub(super) fn listed<'t>(
+        &self,
+        tasks: impl Iterator<Item = Task<'t>>,
+        limit: Option<u32>,
+        now: &Now,
+    ) -> Vec<TaskInfo> {
         let limit = limit.map_or(TASKS_MAX, |limit| limit as usize);
         tasks.take(limit).map(|task| self.brief(&task, now)).collect()
     }
@@ -168,7 +181,7 @@ impl Engine {
     }
 
     /// A task with body, properties and place.
-    fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+    pub(super) fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let mut info = self.brief(task, now);
         let text = task.section.text.as_str();
         let Some(heading) = &task.section.heading else { return info };
@@ -180,7 +193,7 @@ impl Engine {
         info
     }
 
-    fn status(&self) -> StatusInfo {
+    pub(super) fn status(&self) -> StatusInfo {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for at in 0..self.model.board.sections().len() {
             if let Some(task) = self.model.task_at(at) {

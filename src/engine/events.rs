@@ -87,14 +87,34 @@ impl Engine {
         found.truncate(wanted.limit);
         Ok(found)
     }
+
+    /// The number of the last event that is durable, and so may be told to anyone.
+    pub fn durable(&self) -> u64 {
+        self.log.next() - 1
+    }
+
+    /// From which number on the events are news to this Emacs: what happened since the last one gave the board up.
+    pub fn news_from(&self) -> u64 {
+        self.news_from
+    }
+
+    /// At most `limit` events after number `after`, as `log` shows them; none once the journal stopped, because then
+    /// nobody knows which of them will be there tomorrow (R4).
+    pub fn news(&self, after: u64, limit: u32) -> Result<Vec<Value>, Failure> {
+        if self.log.stopped().is_some() {
+            return Ok(Vec::new());
+        }
+        let (task, agent, kinds, since, until) = (None, None, Vec::new(), None, None);
+        self.events(&Call::Log { after: Some(after), task, agent, kinds, since, until, limit: Some(limit) })
+    }
 }
 
-fn logged(number: u64, event: &Event) -> Value {
+pub(super) fn logged(number: u64, event: &Event) -> Value {
     let mut value = serde_json::to_value(event).expect("what was parsed serializes");
     value["number"] = number.into();
     value
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Failure {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Failure {
     Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
 }

@@ -12,8 +12,10 @@ mod open;
 mod person;
 mod place;
 mod replaced;
+mod report;
 mod request;
 mod save;
+mod vet;
 
 pub mod log;
 pub mod offline;
@@ -23,10 +25,12 @@ pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
+pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 
 use crate::{
     adapters::{
         board_file::{Encoding, Identity},
+        halt::HaltFile,
         owner::{NetworkFs, OwnedDir},
     },
     core::{
@@ -40,7 +44,10 @@ use crate::{
 };
 use apply::{Plan, Work};
 use log::Log;
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::Path,
+};
 
 /// How long a person's edit rests before it counts (R11).
 pub const SETTLE_MS: u64 = 3_000;
@@ -50,29 +57,32 @@ pub const MISSING_MS: u64 = 60_000;
 pub const NOTICES_MAX: usize = 20;
 
 /// What the operator decided about a board; read from the configuration by whoever takes it over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Whether done, fail, release and note must show the claim's token.
     pub require_token: bool,
     /// Whether the board may lie on a network file system.
     pub network: NetworkFs,
+    /// The file that stops the fleet; `None` for a board that nobody can halt.
+    pub halt: Option<HaltFile>,
 }
 
 impl Policy {
-    /// What `config` says.
-    pub fn of(config: &Config) -> Self {
+    /// What `config` says for a person whose home is `home`.
+    pub fn of(config: &Config, home: Option<&Path>) -> Self {
         let network = match config.is_on(Key::PolicyNetworkFileSystem) {
             true => NetworkFs::Allow,
             false => NetworkFs::Refuse,
         };
-        Self { require_token: config.is_on(Key::PolicyRequireToken), network }
+        let halt = Some(HaltFile::new(config.path(Key::HaltFile, home)));
+        Self { require_token: config.is_on(Key::PolicyRequireToken), network, halt }
     }
 }
 
 impl Default for Policy {
-    /// What holds when nobody configured anything.
+    /// The strictest file systems, no tokens, and nobody who could halt it.
     fn default() -> Self {
-        Self::of(&Config::default())
+        Self { require_token: false, network: NetworkFs::Refuse, halt: None }
     }
 }
 
@@ -101,10 +111,13 @@ pub struct Engine {
     /// How many events the file does not hold.
     unsaved: u64,
     notices: VecDeque<String>,
+    /// The first event that happened since an Emacs had the board before.
+    news_from: u64,
     /// The text undid so much at once that nothing is offered until a person says which side is right (R19).
     in_conflict: bool,
     /// Why the file is not being written at the moment.
     paused: Option<String>,
+    halt: Option<HaltFile>,
 }
 
 impl Engine {

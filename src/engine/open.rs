@@ -81,8 +81,10 @@ impl Engine {
             waiting: history.without,
             unsaved: 0,
             notices: VecDeque::new(),
+            news_from: history.news_from,
             in_conflict: false,
             paused: None,
+            halt: policy.halt,
         };
         if let Some(torn) = &replay.torn {
             engine.notice(format!("the end of the journal was torn; it is kept as {}", torn.display()));
@@ -131,6 +133,8 @@ pub(super) struct History {
     void: Vec<(u64, u64)>,
     /// The file is one that the journal knows.
     pub(super) is_known: bool,
+    /// The first start since the last one by an Emacs, or the number after the last record.
+    news_from: u64,
 }
 
 impl History {
@@ -139,7 +143,10 @@ impl History {
     pub(super) fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
         let mut files = Vec::new();
         let mut opened = Vec::new();
+        let mut last = 0;
+        let mut news_from = None;
         for record in replay.records() {
+            last = record.number;
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
                 continue;
             }
@@ -149,7 +156,9 @@ impl History {
                     files.extend(replaces);
                     files.push(KnownFile { hash, covers, without });
                 }
-                Change::Opened { hash, covers, without, .. } => {
+                Change::Opened { owner, hash, covers, without, .. } => {
+                    let is_news = owner != OwnerKind::Emacs.name();
+                    news_from = is_news.then(|| news_from.unwrap_or(record.number));
                     opened.push((covers, record.number));
                     files.push(KnownFile { hash, covers, without });
                 }
@@ -160,7 +169,8 @@ impl History {
         let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
         let (covers, without) = file.map_or((0, Vec::new()), |file| (file.covers, file.without));
         opened.push((covers, u64::MAX));
-        Ok(Self { covers, without: without.into_iter().collect(), void: opened, is_known: same.is_some() })
+        let (news_from, is_known) = (news_from.unwrap_or(last + 1), same.is_some());
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened, is_known, news_from })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {

@@ -5,8 +5,10 @@ use super::{
     apply::Work,
     archive::Archiving,
     fresh_id,
-    log::{Commit, Precondition},
+    log::{Commit, Precondition, chain},
+    vet::{Question, Vetted, Vetting},
 };
+use crate::adapters::{halt::HaltFile, owner};
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -22,6 +24,7 @@ use crate::core::{
     wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// Through which door a request came, and what the caller's name rests on.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,13 @@ enum Verdict {
     Archived(Request, Box<Archiving>),
 }
 
+/// A verdict, or the question that comes before it.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call, and nearly always is a verdict")]
+enum Vettable {
+    Verdict(Verdict),
+    Open(Box<Question>),
+}
+
 /// A decided request whose reply is not worded yet.
 pub struct Answer {
     verdict: Verdict,
@@ -74,11 +84,24 @@ impl Engine {
 
     /// The first half of [`Engine::handle`]: decided and durable, not yet put into words.
     pub fn decide(&mut self, asks: &[Ask], now: &Now) -> Vec<Answer> {
+        let unvetted = asks.iter().map(|ask| (ask, None));
+        let decided = self.decide_vetted(unvetted, now).into_iter();
+        decided.map(|answer| answer.expect("a claim without vetting raises no question")).collect()
+    }
+
+    /// As [`Engine::decide`], but a claim that comes with a vetting takes no task that the vetting does not allow. If the
+    /// vetting says nothing of the task that it would take, nothing was decided and the question comes back.
+    pub fn decide_vetted<'a>(
+        &mut self,
+        asks: impl Iterator<Item = (&'a Ask, Option<&'a Vetting>)>,
+        now: &Now,
+    ) -> Vec<Result<Answer, Box<Question>>> {
         let mut events = Vec::new();
         // What the decisions see, before they fold in each other.
         let seen = Precondition { last: self.model.ledger.last };
         let first = self.log.next();
-        let verdicts: Vec<Verdict> = asks.iter().map(|ask| self.verdict(ask, first, &mut events, now)).collect();
+        let verdicts: Vec<Result<Verdict, Box<Question>>> =
+            asks.map(|(ask, vetting)| self.verdict(ask, vetting, first, &mut events, now)).collect();
         let failed = if events.is_empty() { None } else { self.make_durable(seen, &events) };
         if failed.is_none() {
             let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
@@ -86,11 +109,16 @@ impl Engine {
             self.queue.extend(shown.map(|(number, event)| Work::Event(number, Box::new(event))));
             self.unsaved += (self.queue.len() - before) as u64;
         }
-        verdicts.into_iter().map(|verdict| Answer { verdict, failed: failed.clone() }).collect()
+        let answer = |verdict| Answer { verdict, failed: failed.clone() };
+        verdicts.into_iter().map(|verdict| verdict.map(answer)).collect()
     }
 
     /// The second half: the reply to one request. It is sent only if all that it has seen is durable (R2, R4).
     pub fn rendered(&self, answer: Answer, now: &Now) -> Reply {
+        Reply { halt: self.model.halted.clone(), ..self.worded(answer, now) }
+    }
+
+    fn worded(&self, answer: Answer, now: &Now) -> Reply {
         let failed = answer.failed.as_deref().or(self.log.stopped());
         match (answer.verdict, failed) {
             (Verdict::Unread(reply), _) => *reply,
@@ -125,31 +153,58 @@ impl Engine {
         }
     }
 
-    fn verdict(&mut self, ask: &Ask, first: u64, events: &mut Vec<Event>, now: &Now) -> Verdict {
+    fn verdict(
+        &mut self,
+        ask: &Ask,
+        vetting: Option<&Vetting>,
+        first: u64,
+        events: &mut Vec<Event>,
+        now: &Now,
+    ) -> Result<Verdict, Box<Question>> {
         let request = match parse(&ask.json) {
             Ok(request) => request,
-            Err(reply) => return Verdict::Unread(reply),
+            Err(reply) => return Ok(Verdict::Unread(reply)),
         };
-        match self.log.stopped() {
+        self.look_at_halt();
+        if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
+            return Ok(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other)))));
+        }
+        Ok(match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
                 Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
             }
             _ if request.call.is_read() => Verdict::Read(request),
-            _ => match self.change(&request, ask, first, events, now) {
-                Ok(verdict) => verdict,
+            _ => match self.change(&request, ask, vetting, first, events, now) {
+                Ok(Vettable::Verdict(verdict)) => verdict,
+                Ok(Vettable::Open(question)) => return Err(question),
                 Err(failure) => Verdict::Refused(request, failure),
             },
-        }
+        })
+    }
+
+    /// Whether `path` leads to the board of this engine.
+    fn is_board(&self, path: &Path) -> bool {
+        path == self.path() || owner::locate(path).is_ok_and(|place| place.file == self.path())
+    }
+
+    fn another_board(&self, meant: &str) -> Failure {
+        let message = format!("the board `{meant}` is meant, but this Emacs holds `{}`", self.path().display());
+        let hint = "name that board, or the socket of the Emacs that holds yours";
+        Failure::new(Code::Config, "another-board", message).hint(hint)
     }
 
     fn change(
         &mut self,
         request: &Request,
         ask: &Ask,
+        vetting: Option<&Vetting>,
         first: u64,
         events: &mut Vec<Event>,
         now: &Now,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<Vettable, Failure> {
+        if matches!(request.call, Call::Halt { .. } | Call::Resume) {
+            return self.stop_or_go(request, ask.caller, first, events, now).map(Vettable::Verdict);
+        }
         let agent = request.agent.clone().ok_or_else(|| {
             Failure::new(Code::Usage, "no-agent", format!("`{}` needs to know who asks", request.call.verb()))
                 .hint("pass `--agent NAME`, or set FLEET_AGENT")
@@ -157,29 +212,35 @@ impl Engine {
         let by = Actor::Agent(agent.clone());
         let digest = digest(request);
         if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
-            return repeated(request, answered, &digest);
+            return repeated(request, answered, &digest).map(Vettable::Verdict);
         }
         if let Call::Claim { task: Some(name), resume: true, .. } = &request.call
             && let Some(verdict) = self.resumed(request, name, &agent)
         {
-            return Ok(verdict);
+            return Ok(Vettable::Verdict(verdict));
         }
         if let Call::Archive { .. } = &request.call {
             let asked = (Asked { id: request.id.clone(), digest }, &by, ask.caller);
             let archiving = self.archive(request, asked, first, events, now)?;
             self.fills_archives = true;
-            return Ok(Verdict::Archived(request.clone(), Box::new(archiving)));
+            return Ok(Vettable::Verdict(Verdict::Archived(request.clone(), Box::new(archiving))));
         }
         let fresh = fresh_id(&format!("{agent} {}", request.id));
         let Caller { via, auth } = ask.caller;
         let event = |request, change| Event { at: now.wall, by: by.clone(), via, auth, request, change };
-        match decided(&self.model, &agent, &request.call, &fresh, now) {
-            Ok(Decided { change, uid }) => {
+        let vetted = match vetting.filter(|_| matches!(request.call, Call::Claim { .. })) {
+            Some(vetting) => self.vetted(request, &agent, vetting, &fresh, now),
+            None => decided(&self.model, &agent, &request.call, &fresh, now).map(Vetted::Decided),
+        };
+        match vetted {
+            Ok(Vetted::Open(question)) => Ok(Vettable::Open(question)),
+            Ok(Vetted::Decided(Decided { change, uid })) => {
                 if let (Some(uid), Some(task)) = (uid, change.stamps()) {
                     self.model.stamped.insert(uid, task.into());
                 }
                 let asked = Asked { id: request.id.clone(), digest };
-                Ok(Verdict::Changed(request.clone(), self.note(first, events, event(Some(asked), change))))
+                let number = self.note(first, events, event(Some(asked), change));
+                Ok(Vettable::Verdict(Verdict::Changed(request.clone(), number)))
             }
             Err(refusal) => {
                 // The report of a task that was removed by hand is refused, but not lost (R17).
@@ -190,6 +251,49 @@ impl Engine {
                 Err(answer::failure(&refusal))
             }
         }
+    }
+
+    /// Halts or resumes, by an agent or, without one, by the operator at the terminal. The file counts; the event is the
+    /// record of it, and its reply says that every decision before it is through (R24).
+    fn stop_or_go(
+        &mut self,
+        request: &Request,
+        Caller { via, auth }: Caller,
+        first: u64,
+        events: &mut Vec<Event>,
+        now: &Now,
+    ) -> Result<Verdict, Failure> {
+        let by = request.agent.clone().map_or(Actor::Human, Actor::Agent);
+        let digest = digest(request);
+        if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
+            return repeated(request, answered, &digest);
+        }
+        let Some(file) = &self.halt else {
+            return Err(Failure::new(Code::Config, "halt-failed", "this board has no HALT file"));
+        };
+        let (change, done) = match &request.call {
+            Call::Halt { reason } => {
+                let reason = reason.clone().unwrap_or_default();
+                let written = file.halt(&reason);
+                (Change::Halted { reason }, written)
+            }
+            _ => (Change::Resumed, file.resume().map(|_| ())),
+        };
+        done.map_err(|e| Failure::new(Code::General, "halt-failed", chain(&e)).hint("look at that file by hand"))?;
+        self.look_at_halt();
+        let asked = Asked { id: request.id.clone(), digest };
+        let event = Event { at: now.wall, by, via, auth, request: Some(asked), change };
+        Ok(Verdict::Changed(request.clone(), self.note(first, events, event)))
+    }
+
+    /// Why the fleet is halted, as the HALT file says now.
+    pub fn halted(&self) -> Option<String> {
+        self.halt.as_ref().and_then(HaltFile::look)
+    }
+
+    /// Reads the HALT file again: right before each decision, and never from memory (R24).
+    fn look_at_halt(&mut self) {
+        self.model.halted = self.halted();
     }
 
     /// Makes `event` part of the batch that begins with number `first`, and of what the next decision sees.
@@ -239,10 +343,12 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
             };
             add::add(model, &new, fresh)
         }
+        Call::Halt { .. } | Call::Resume => unreachable!("the HALT file is not decided about"),
         Call::Poll { .. }
         | Call::Show { .. }
         | Call::List { .. }
         | Call::Status
+        | Call::Report { .. }
         | Call::Log { .. }
         | Call::Archive { .. } => unreachable!("they are answered before"),
     }

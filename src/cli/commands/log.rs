@@ -14,7 +14,7 @@ use crate::{
     core::{queue::event::Change, time::Stamp, wire::Call},
 };
 use clap::builder::PossibleValuesParser;
-use table::Table;
+pub use table::Table;
 
 /// Show what happened on the board, oldest first
 ///

@@ -163,7 +163,9 @@ fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
         | Change::Returned { .. }
         | Change::Archived { .. }
         | Change::Opened { .. }
-        | Change::Saving { .. } => {}
+        | Change::Saving { .. }
+        | Change::Halted { .. }
+        | Change::Resumed => {}
     }
 }
 

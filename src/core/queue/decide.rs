@@ -60,7 +60,7 @@ pub fn show<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal> {
 
 /// PENDING → IN_PROGRESS. `fresh` names a heading that has no name of its own.
 pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &Now) -> Result<Decided, Refusal> {
-    running(model)?;
+    offering(model)?;
     let task = find(model, name)?;
     if let Some(holder) = task.holder() {
         let (task, holder) = (name.to_owned(), holder.clone());
@@ -85,12 +85,13 @@ pub fn claim_next(
     fresh: &str,
     now: &Now,
 ) -> Result<Decided, Refusal> {
-    running(model)?;
+    offering(model)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
     claimed(model, &task, fresh)
 }
 
-fn claimed(model: &Model, task: &Task<'_>, fresh: &str) -> Result<Decided, Refusal> {
+/// Claims `task`, which is ready.
+pub(crate) fn claimed(model: &Model, task: &Task<'_>, fresh: &str) -> Result<Decided, Refusal> {
     let to = keyword(model, State::InProgress)?;
     let (task_id, stamp) = identity(model, task, fresh);
     let title = task.section.title().into();
@@ -294,7 +295,16 @@ pub(super) fn not_in_flux(name: &str, task: &Task<'_>) -> Result<(), Refusal> {
     Err(Refusal::NotReady { task: name.into(), why })
 }
 
-pub(super) fn running(model: &Model) -> Result<(), Refusal> {
+/// Refuses claims while the fleet is halted or the board is stopped.
+pub(crate) fn offering(model: &Model) -> Result<(), Refusal> {
+    match &model.halted {
+        Some(reason) => Err(Refusal::Halted(reason.clone())),
+        None => running(model),
+    }
+}
+
+/// Refuses everything while the board is stopped.
+pub(crate) fn running(model: &Model) -> Result<(), Refusal> {
     model.stopped.as_ref().map_or(Ok(()), |why| Err(Refusal::Stopped(why.clone())))
 }
 

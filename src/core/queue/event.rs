@@ -252,6 +252,13 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<u32>,
     },
+    /// Somebody stopped the fleet; the HALT file is the state, this is the record of it (R24).
+    Halted {
+        /// Why, perhaps empty.
+        reason: String,
+    },
+    /// Somebody let the fleet go on.
+    Resumed,
     /// The board is about to be published: the file with this hash holds everything up to `covers` (R20).
     Saving {
         /// SHA-256 of the file's bytes, hex.
@@ -310,9 +317,9 @@ pub enum Field {
 
 impl Change {
     /// Every word of [`Change::kind`], in the order of the variants.
-    pub const KINDS: [&str; 15] = [
+    pub const KINDS: [&str; 17] = [
         "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
-        "removed", "returned", "archived", "opened", "saving",
+        "removed", "returned", "archived", "opened", "saving", "halted", "resumed",
     ];
 
     /// Whether the task with this ID is concerned.
@@ -338,7 +345,11 @@ impl Change {
             | Change::Removed { task, .. }
             | Change::Returned { task, .. }
             | Change::Archived { task, .. } => Some(task),
-            Change::Appended { .. } | Change::Opened { .. } | Change::Saving { .. } => None,
+            Change::Appended { .. }
+            | Change::Opened { .. }
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => None,
         }
     }
 
@@ -359,7 +370,9 @@ impl Change {
             | Change::Returned { .. }
             | Change::Archived { .. }
             | Change::Opened { .. }
-            | Change::Saving { .. } => None,
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => None,
         }
     }
 
@@ -406,6 +419,8 @@ impl Change {
             Change::Archived { .. } => "archived",
             Change::Opened { .. } => "opened",
             Change::Saving { .. } => "saving",
+            Change::Halted { .. } => "halted",
+            Change::Resumed => "resumed",
         }
     }
 }

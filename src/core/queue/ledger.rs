@@ -316,7 +316,9 @@ impl Record {
             | Change::Appended { .. }
             | Change::Archived { .. }
             | Change::Opened { .. }
-            | Change::Saving { .. } => {}
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => {}
         }
     }
 

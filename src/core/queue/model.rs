@@ -40,6 +40,8 @@ pub struct Model {
     pub require_token: bool,
     /// Why nothing may be offered at all, if so: a conflict or a damaged file.
     pub stopped: Option<String>,
+    /// Why the fleet is halted, perhaps with an empty reason, as it was right before this decision (R24).
+    pub halted: Option<String>,
 }
 
 /// A section under a person's hands.
@@ -106,6 +108,7 @@ impl Model {
             visited: HashSet::new(),
             require_token: false,
             stopped: None,
+            halted: None,
         }
     }
 

@@ -61,6 +61,24 @@ pub enum Refusal {
     /// Nothing is ready for this agent.
     #[error("nothing is ready for `{0}`")]
     NothingReady(AgentName),
+    /// A veto function of this Emacs does not allow the claim.
+    #[error("task `{task}` was vetoed: {why}")]
+    Vetoed {
+        /// The task.
+        task: String,
+        /// What the function said.
+        why: String,
+    },
+    /// What is ready was vetoed.
+    #[error("nothing is ready for `{agent}` but what was vetoed: {count} asked about, the last one: {last}")]
+    NothingAllowed {
+        /// The caller.
+        agent: AgentName,
+        /// How many vetoes there were.
+        count: usize,
+        /// What the last function said.
+        last: String,
+    },
     /// Another agent holds the task.
     #[error("task `{task}` is held by `{holder}`")]
     Held {
@@ -132,9 +150,17 @@ pub enum Refusal {
     /// The board has no keyword for the state.
     #[error("this board has no keyword {0}")]
     NoKeyword(&'static str),
+    /// The fleet is halted; the reason may be empty.
+    #[error("the fleet is halted{}", told(.0))]
+    Halted(String),
     /// The board is stopped.
     #[error("{0}")]
     Stopped(String),
+}
+
+/// `: REASON`, if there is one.
+fn told(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 fn listed(lines: &[(u64, String)]) -> String {
@@ -160,16 +186,18 @@ impl Refusal {
     /// The class of the refusal.
     pub fn code(&self) -> Code {
         match self {
-            Refusal::UnknownTask(_) | Refusal::NothingReady(_) => Code::NotFound,
+            Refusal::UnknownTask(_) | Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => Code::NotFound,
             Refusal::BadText { .. } => Code::Usage,
             Refusal::NoKeyword(_) | Refusal::BadArchive { .. } => Code::Config,
             Refusal::TokenRequired(_) => Code::Denied,
+            Refusal::Halted(_) => Code::Halt,
             Refusal::AmbiguousTask { .. }
             | Refusal::RemovedByHand { .. }
             | Refusal::Archived { .. }
             | Refusal::OpenBelow { .. }
             | Refusal::Unapplied(_)
             | Refusal::CancelledByHand(_)
+            | Refusal::Vetoed { .. }
             | Refusal::Held { .. }
             | Refusal::HeldByYou { .. }
             | Refusal::WrongState { .. }
@@ -192,7 +220,8 @@ impl Refusal {
             Refusal::Unapplied(_) => "unapplied",
             Refusal::BadArchive { .. } => "bad-archive",
             Refusal::CancelledByHand(_) => "cancelled-by-hand",
-            Refusal::NothingReady(_) => "nothing-ready",
+            Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => "nothing-ready",
+            Refusal::Vetoed { .. } => "vetoed",
             Refusal::Held { .. } => "held",
             Refusal::HeldByYou { .. } => "held-by-you",
             Refusal::WrongState { .. } => "wrong-state",
@@ -203,6 +232,7 @@ impl Refusal {
             Refusal::DuplicateId(_) => "duplicate-id",
             Refusal::BadText { .. } => "bad-text",
             Refusal::NoKeyword(_) => "no-keyword",
+            Refusal::Halted(_) => "halted",
             Refusal::Stopped(_) => "board-stopped",
         }
     }
@@ -214,6 +244,8 @@ impl Refusal {
             Refusal::AmbiguousTask { .. } => "give one of them an ID of its own".into(),
             Refusal::RemovedByHand { .. } => "stop working on it; what you reported is kept in the journal".into(),
             Refusal::CancelledByHand(_) => "stop working on it, or claim it again if it is ready".into(),
+            Refusal::Vetoed { .. } => "claim another one; who wrote the veto function knows more".into(),
+            Refusal::NothingAllowed { .. } => "try again later; who wrote the veto functions knows more".into(),
             Refusal::NothingReady(_) => "try again later; `fleet list` shows what there is".into(),
             Refusal::Held { task, .. } => format!("claim another one, or see `fleet show {}`", shell_word(task)),
             Refusal::HeldByYou { task, .. } => {
@@ -235,6 +267,7 @@ impl Refusal {
                 "add it to the board's keyword line, such as `#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED` (`{keyword}` is missing)"
             ),
             Refusal::NotReady { why: Unready::TooLarge(_), .. } => "move its text into a file, and link to it".into(),
+            Refusal::Halted(_) => "finish what you hold, then wait; `fleet resume` ends it".into(),
             Refusal::Stopped(_) => "`fleet status` says what to do".into(),
             Refusal::Archived { file: Some(file), .. } => {
                 format!("to have it back, move its heading from `{file}` to the board")

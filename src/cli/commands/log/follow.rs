@@ -63,7 +63,7 @@ pub fn run(args: &LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
         }
         goes_on &= watch.wait(Duration::from_secs(FOLLOW_EVERY_SECS)) == Woken::Look;
     }
-    Ok(Outcome::said())
+    Ok(Outcome::nothing())
 }
 
 /// Eyes on the state directory; on nothing where the board is another host's.

@@ -79,7 +79,8 @@ fn told(change: &Change) -> String {
         Change::Archived { file, tasks, .. } => {
             Some(if tasks.len() > 1 { format!("in {file}, with {} names", tasks.len()) } else { format!("in {file}") })
         }
-        Change::Claimed { .. } => None,
+        Change::Halted { reason } => Some(reason.clone()),
+        Change::Claimed { .. } | Change::Resumed => None,
     };
     joined([moved, said]).unwrap_or_default()
 }
