@@ -39,12 +39,13 @@
 (require 'fleet-watch)
 (require 'fleet-edit)
 (require 'fleet-save)
+(require 'fleet-hooks)
 
 (declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
 (declare-function fleet--mod-close "ext:fleet-module.so" ())
 (declare-function fleet--mod-is-open "ext:fleet-module.so" ())
 (declare-function fleet--mod-submit "ext:fleet-module.so" (request))
-(declare-function fleet--mod-decide "ext:fleet-module.so" ())
+(declare-function fleet--mod-decide "ext:fleet-module.so" (vetoes))
 (declare-function fleet--mod-answer "ext:fleet-module.so" ())
 (declare-function fleet--mod-take-reply "ext:fleet-module.so" (ticket))
 (declare-function fleet--mod-next-edit "ext:fleet-module.so" ())
@@ -120,8 +121,11 @@ refusal is signalled as one of the children of `fleet-error'."
                            :hint "call it from a timer instead")))
   (let ((ticket (fleet--mod-submit request)))
     ;; A person's own command may edit at once; inside a prompt nothing may.
-    (fleet-board--process (zerop (recursion-depth)))
-    (fleet--mod-take-reply ticket)))
+    (fleet-board--process (zerop (recursion-depth)) ticket)
+    (or (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))
+        (signal 'fleet-unreachable
+                '("the board was given back before the request was answered"
+                  :reason "no-reply" :hint "repeat it with the same request id")))))
 
 (defun fleet-board--request (agent call id)
   "Return the JSON of CALL for AGENT under ID."
@@ -184,20 +188,31 @@ An error is kept for `fleet-status' and BODY's value is nil then."
     (ignore-errors
       (fleet--mod-notice (concat (error-message-string error) (and panic ": ") panic)))))
 
-(defun fleet-board--process (&optional now)
+(defun fleet-board--process (&optional now ticket)
   "Take every request that waits.
-Edits go into the buffer if no person is busy in it, or with NOW anyway."
+Edits go into the buffer if no person is busy in it, or with NOW anyway.
+TICKET is the request that the caller waits for, if it is one."
   (unless fleet-board--busy
-    (let ((fleet-board--busy t)
-          (more nil))
-      (fleet-board--quietly
-        (fleet-board--look)
-        (fleet--mod-decide)
-        (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
-          (setq more (fleet-board--apply))))
-      (fleet-board--quietly
-        (fleet--mod-answer)
-        (fleet-board--afterwards more)))))
+    (fleet-board--take now)
+    (when fleet-claim-veto-functions
+      (while (fleet-hooks-ask ticket)
+        (fleet-board--take now)))
+    (fleet-board--quietly
+      (fleet-hooks-soon))))
+
+(defun fleet-board--take (now)
+  "Decide, apply and answer what waits, but for claims that may be vetoed.
+NOW is as in `fleet-board--process'."
+  (let ((fleet-board--busy t)
+        (more nil))
+    (fleet-board--quietly
+      (fleet-board--look)
+      (fleet--mod-decide (and fleet-claim-veto-functions t))
+      (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
+        (setq more (fleet-board--apply))))
+    (fleet-board--quietly
+      (fleet--mod-answer)
+      (fleet-board--afterwards more))))
 
 (defun fleet-board--look ()
   "Make sure that the engine knows the text that the person sees."
@@ -222,7 +237,9 @@ Return non-nil if that was too short, and going on is worth it."
             (progn
               (fleet--mod-confirm)
               (setq fleet-board--changed t)
-              (fleet-board--settled-p))
+              (fleet-board--settled-p)
+              (when (aref edit 3)
+                (fleet-hooks-changed (aref edit 0) (car (aref edit 3)) (cdr (aref edit 3)))))
           (cl-incf tries)
           (fleet-watch-sync-all))
         (setq late (> (float-time) deadline))))
@@ -275,7 +292,9 @@ person is at work, wait for a command or the next second."
       (when fleet-board--changed
         (setq fleet-board--changed nil)
         (fleet-board--quietly
-          (run-hooks 'fleet-board-changed-hook))))))
+          (run-hooks 'fleet-board-changed-hook)))
+      (fleet-board--quietly
+        (fleet-hooks-soon)))))
 
 (defun fleet-board--post-command ()
   "After a command that changed the board, let the engine know."
@@ -447,6 +466,7 @@ is harmless; a second board is refused."
     (setq fleet-board--pipe pipe
           fleet-board--path path
           fleet-save--file path)
+    (fleet-hooks-begin (plist-get reply :news_from))
     (condition-case error
         (progn
           (fleet-board--attach (fleet-board--visit path))
@@ -499,7 +519,9 @@ Clients find it through the owner file."
 
 (defun fleet-board--emacs-ends ()
   "Give the board back as well as that goes, and never keep Emacs from ending."
-  (ignore-errors (fleet-unserve)))
+  ;; In a signal handler as like as not: no time for other people's code.
+  (let ((fleet-hooks--calling t))
+    (ignore-errors (fleet-unserve))))
 
 (defun fleet-unserve ()
   "Give the board back: nothing of Fleet is left in this Emacs.
@@ -524,6 +546,7 @@ non-nil if a board was served."
           (while (and (fleet-board--apply)
                       (> (cl-decf stretches) 0))))
         (fleet-save-now)))
+    (fleet-hooks-end)
     (fleet--mod-close))
   (when (process-live-p fleet-board--pipe)
     (delete-process fleet-board--pipe))

@@ -33,7 +33,9 @@
 
 ;;; Code:
 
+(require 'cl-lib)
 (require 'fleet-board)
+(require 'fleet-rpc)
 
 (defvar debug-on-event)
 
@@ -67,14 +69,50 @@ that would open a debugger nobody can see are switched off."
     (prog1 (plist-get (fleet-serve board) :path)
       (fleet-daemon--announce))))
 
+(defconst fleet-daemon-buffers-max 10
+  "How many unsaved buffers are named in a refusal to stop.")
+
+(defun fleet-daemon--unsaved ()
+  "Return the buffers whose unsaved text would be lost with this Emacs.
+Agents' edits of the board are not: they are saved on the way."
+  (let ((board (fleet-board-buffer)))
+    (cl-remove-if-not
+     (lambda (buffer)
+       (if (eq buffer board)
+           (fleet-board-person-dirty-p)
+         (and (buffer-file-name buffer)
+              (buffer-modified-p buffer)
+              (not (eq board (buffer-base-buffer buffer))))))
+     (buffer-list))))
+
+(defun fleet-daemon--listed (names)
+  "Return the first of NAMES in one string."
+  (let ((more (- (length names) fleet-daemon-buffers-max)))
+    (concat (mapconcat (lambda (name) (format "`%s`" name))
+                       (cl-subseq names 0 (min (length names) fleet-daemon-buffers-max))
+                       ", ")
+            (when (> more 0)
+              (format " and %d more" more)))))
+
+(defun fleet-daemon-stop-reply ()
+  "Call `fleet-daemon-stop' and return t, or a refusal as `fleet-rpc' words it."
+  (condition-case error
+      (fleet-daemon-stop)
+    (fleet-error (fleet-rpc--refused error nil))))
+
 ;;;###autoload
 (defun fleet-daemon-stop ()
   "Save the board, give it back and end this Emacs.
-Refuse while the board has edits of a person that are not saved."
-  (when (fleet-board-person-dirty-p)
-    (signal 'fleet-conflict
-            '("the board has unsaved edits of a person"
-              :reason "unsaved-edits" :hint "save or revert the board in Emacs first")))
+Refuse while buffers have edits of a person that are not saved; the key
+`:buffers' of the error lists their names."
+  (let ((names (mapcar #'buffer-name (fleet-daemon--unsaved))))
+    (when names
+      (signal 'fleet-conflict
+              (list (format "Emacs has unsaved edits of a person in %s"
+                            (fleet-daemon--listed names))
+                    :reason "unsaved-edits"
+                    :hint "save them (C-x s) or revert them in that Emacs, then stop it again"
+                    :buffers names))))
   (fleet-unserve)
   ;; After the reply to this request has gone out.
   (run-at-time 0 nil #'kill-emacs)

@@ -328,15 +328,17 @@ With SHOW, as in interactive use, tell it in the echo area."
         reply))))
 
 ;;;###autoload (autoload 'fleet-log "fleet" nil t)
-(cl-defun fleet-log (&key after task by limit show)
+(cl-defun fleet-log (&key after task by kinds since until limit show)
   "Return the reply with the :events of the journal, oldest first.
 Only events after number AFTER, of TASK, BY an agent (also `human' and
-`system'), and the newest LIMIT of them.  With SHOW, as in interactive
-use, show them in a buffer; with a prefix argument, ask for TASK."
+`system'), of one of KINDS, from SINCE up to UNTIL (both in RFC 3339),
+and the newest LIMIT of them.  With SHOW, as in interactive use, show
+them in a buffer; with a prefix argument, ask for TASK."
   (interactive
    (list :task (and current-prefix-arg (fleet-queue--read-task "Log of task")) :show t))
   (let ((call (fleet-queue--without-blanks
-               `(:verb "log" :after ,after :task ,task :agent ,by :limit ,limit))))
+               `(:verb "log" :after ,after :task ,task :agent ,by :kinds ,kinds
+                      :since ,since :until ,until :limit ,limit))))
     (if (not show)
         (fleet-call nil call)
       (let ((reply (fleet-with-user-errors (fleet-call nil call))))

@@ -342,7 +342,7 @@ Point is before TASK-001's keyword, which EDIT makes DONE."
     (dotimes (n 3)
       (fleet--mod-submit (fleet-board--request
                           "timmy" `(:verb "append" :text ,(format "word %d" n)) nil)))
-    (fleet--mod-decide)
+    (fleet--mod-decide nil)
     (let ((fleet-board-apply-seconds 0))
       (fleet-unserve))
     (with-temp-buffer

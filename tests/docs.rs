@@ -294,6 +294,19 @@ fn every_option_of_the_configuration_is_documented_with_variable_unit_and_defaul
     holds(rule, &Page::read(README), &wrong);
 }
 
+#[test]
+fn every_check_of_the_doctor_is_documented() {
+    let sources = Sources::rust("src").keep(|path| path.starts_with("src/cli/commands/doctor/"));
+    let heads = ["fine(", "warning(", "broken(", "of_failure("].map(|verdict| format!("Finding::{verdict}"));
+    let name = |rest: &str| Some(rest.trim_start().strip_prefix('"')?.split('"').next()?.to_owned());
+    let named =
+        |text: &str| -> Words { heads.iter().flat_map(|head| text.split(head).skip(1)).filter_map(name).collect() };
+    let checks: Words = sources.iter().flat_map(|source| named(&source.text)).collect();
+    assert!(checks.len() > 15, "only these checks were found: {checks:?}");
+    let rule = |page: &Page| compare("the check", &checks, &page.keys("check"));
+    holds(rule, &Page::read(README), &[("| `autosave`,", "| `auto-save`,"), ("| `queue`,", "| `tasks`,")]);
+}
+
 /// What the program prints to an agent that goes the way of the tour, line by line.
 fn tour() -> Words {
     let dir = tempfile::tempdir().expect("a directory");

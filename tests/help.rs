@@ -1,6 +1,9 @@
 //! What a help text shows can be typed as it stands, on the board of the examples.
 
-use crate::support::program::{Ran, Sandbox};
+use crate::support::{
+    program::{Ran, Sandbox},
+    sandbox::lisp_dir,
+};
 use std::{fs, path::Path};
 
 /// Examples of these need an Emacs, which an offline board does not have; `live_doors.rs` and `attach.rs` run those verbs.
@@ -28,7 +31,8 @@ fn example_board() -> Sandbox {
 }
 
 fn offline(sandbox: &Sandbox, example: &str) -> Ran {
-    sandbox.fleet(&[&["--offline"], words(example).as_slice()].concat())
+    let args = [&["--offline"], words(example).as_slice()].concat();
+    Ran::of(sandbox.command(&args).env("FLEET_LISP", lisp_dir()))
 }
 
 #[test]

@@ -37,8 +37,8 @@ const START_FORM: &str = "(condition-case err (progn (setq load-prefer-newer t) 
        (kill-emacs 1))))";
 /// What the line for [`start_failure`] begins with.
 const START_FAILED: &str = "fleet-start-failed: ";
-/// Asks Emacs to end; what is unsaved is Lisp's business.
-pub const STOP_FORM: &str = "(fleet-daemon-stop)";
+/// Asks Emacs to end; what is unsaved is Lisp's business. Answers t, or a refusal for [`super::emacsclient::refusal`].
+pub const STOP_FORM: &str = "(fleet-daemon-stop-reply)";
 /// The end of the log that is looked at, in bytes.
 const LOG_TAIL_BYTES_MAX: u64 = 1 << 20;
 /// The name of the log in a board's state directory.

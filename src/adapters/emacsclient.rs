@@ -6,7 +6,7 @@
 use super::process::{Finished, RunError, run};
 use crate::core::{
     id::RequestId,
-    wire::{REPLY_BYTES_MAX, Reply, Request},
+    wire::{Failure, REPLY_BYTES_MAX, Reply, Request},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::{ffi::OsStr, io, path::Path, process::Command, time::Duration};
@@ -127,6 +127,13 @@ fn read_reply(answer: &str, id: &RequestId) -> Result<Reply, EmacsError> {
     // A reply without id is Fleet's word that the request could not even be read.
     let ours = reply.id.as_ref().map_or(!reply.ok, |answered| answered == id);
     if ours { Ok(reply) } else { Err(garbled("another request")) }
+}
+
+/// The refusal in `answer`, what [`eval`] returned, if it is one: a reply in base64, as `fleet-rpc` answers.
+pub fn refusal(answer: &str) -> Option<Failure> {
+    let inner = answer.strip_prefix('"')?.strip_suffix('"')?;
+    let reply: Reply = serde_json::from_slice(&BASE64.decode(inner).ok()?).ok()?;
+    reply.error
 }
 
 fn first_line(text: &str) -> String {

@@ -10,3 +10,4 @@ pub mod notify_socket;
 pub mod owner;
 pub mod process;
 pub mod socket;
+pub mod watch;

@@ -281,6 +281,17 @@ pub fn read_owner(board: &Path) -> Result<Option<OwnerInfo>, OwnerError> {
     }
 }
 
+/// Removes the note of an owner that has ended, under the lock: while one lives nothing is touched.
+pub fn forget_dead(board: &Path) -> Result<(), OwnerError> {
+    // The lock is what counts here, not where the board lies.
+    let owned = OwnedDir::open(board, NetworkFs::Allow)?;
+    let path = owned.place.state.join(OWNER_NAME);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("removing", &path)(e)),
+        _ => Ok(()),
+    }
+}
+
 /// Where `board` and its state really lie. The file need not exist, its directory must.
 pub fn locate(board: &Path) -> Result<BoardPlace, OwnerError> {
     refuse_emacs_names(board)?;

@@ -5,6 +5,7 @@
 
 mod commands;
 mod fail;
+mod moment;
 mod options;
 mod parse;
 mod reach;
@@ -13,8 +14,8 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, attach, claim, completions, config, daemon, done, eval, fail as fail_verb, list, log, man, note, poll,
-    release, report, requeue, show, skill, skip, status,
+    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, list, log, man,
+    note, poll, release, report, requeue, show, skill, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -58,6 +59,7 @@ enum Verb {
     Eval(eval::EvalArgs),
     Attach(attach::AttachArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
     Daemon(daemon::DaemonArgs),
     Skill(skill::SkillArgs),
     Completions(completions::CompletionsArgs),
@@ -88,7 +90,12 @@ fn append_words(options: GlobalOptions, words: &[String]) -> Result<Outcome, Ref
 
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
-        let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
+        let settings = Settings::resolve(self.options, |name| std::env::var_os(name));
+        let settings = match (settings, &self.verb) {
+            // What stops every other verb is what this one is asked about.
+            (Err(failure), Verb::Doctor(args)) => return doctor::run(args, Err(&failure)),
+            (settings, _) => settings?,
+        };
         let is_about_itself =
             matches!(self.verb, Verb::Config(_) | Verb::Skill(_) | Verb::Completions(_) | Verb::Man(_));
         if !is_about_itself {
@@ -113,6 +120,7 @@ impl Cli {
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Attach(args) => attach::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
+            Verb::Doctor(args) => doctor::run(&args, Ok(&settings)),
             Verb::Daemon(args) => daemon::run(args, &settings),
             Verb::Skill(args) => skill::run(args, &settings),
             Verb::Completions(args) => completions::run(&args, Cli::command()),

@@ -64,6 +64,8 @@ pub struct Settings {
     pub agent: Option<AgentName>,
     /// The board.
     pub board: PathBuf,
+    /// Whether the answer is for programs.
+    pub json: bool,
     /// The id of this run's request, the same in every retry.
     pub request_id: RequestId,
     /// How long a request may take.
@@ -90,6 +92,7 @@ impl Settings {
         Ok(Self {
             agent: config.agent(),
             board: config.path(Key::Board, home.as_deref()).ok_or_else(|| no_home(Key::Board))?,
+            json: options.json,
             request_id: options.request_id.unwrap_or_else(clock::fresh_request_id),
             timeout: Duration::from_secs(config.number(Key::TimeoutSecs).expect("it has a default")),
             offline: options.offline,

@@ -32,7 +32,7 @@ impl Outcome {
         Self { json, text: text.into(), notices: Vec::new(), code: Code::Ok }
     }
 
-    /// Nothing to say, on neither stream.
+    /// Nothing more to say: what there was has been said by [`emit`].
     pub fn nothing() -> Self {
         Self::value(Value::Null, "")
     }
@@ -46,7 +46,7 @@ impl Outcome {
 /// Prints how a verb ended and returns the exit code.
 pub fn print(result: Result<Outcome, Refused>, json: bool) -> ExitCode {
     let (code, written) = match &result {
-        Ok(outcome) if json && outcome.json.is_null() => (outcome.code, Ok(())),
+        Ok(outcome) if outcome.json.is_null() => (outcome.code, Ok(())),
         Ok(outcome) if json => (outcome.code, line(&outcome.json)),
         Ok(outcome) => {
             outcome.notices.iter().for_each(|notice| tell(&format!("fleet: note: {}", printable(notice))));
@@ -82,6 +82,15 @@ pub fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
 pub fn tell(line: &str) {
     // With stderr gone there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Prints one piece of a verb's data at once, while the verb goes on. False when nobody reads it any more.
+pub fn emit(piece: &str) -> Result<bool, Failure> {
+    match text(piece) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::new(Code::General, "cannot-write", format!("cannot write the answer: {e}"))),
+    }
 }
 
 /// `text` without characters that would steer a terminal; line ends and tabs stay.

@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn a_value_that_an_option_cannot_hold_is_refused_with_its_source() {
         let table: &[(&str, &str, &str)] = &[
-            ("FLEET_AGENT", "Bad Name", "must be an agent's name"),
+            ("FLEET_AGENT", "Bad Name", "must be 1 to 32 of a-z, 0-9, `_` and `-`"),
+            ("FLEET_AGENT", "human", "not human, system, fleet, gate"),
             ("FLEET_TIMEOUT_SECS", "0", "must be a number of seconds from 1 to 86400"),
             ("FLEET_TIMEOUT_SECS", "2h", "must be a number of seconds from 1 to 86400"),
             ("BEZALEL_SSH_PORT", "65536", "must be a number from 1 to 65535"),

@@ -3,6 +3,7 @@
 use crate::core::{
     code::Code,
     id::{AgentName, RequestId, Token},
+    time::Stamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,6 +187,15 @@ pub enum Call {
         /// Only events of this agent.
         #[serde(default)]
         agent: Option<String>,
+        /// Only events of one of these kinds; none means all.
+        #[serde(default)]
+        kinds: Vec<String>,
+        /// Only events at this time or later.
+        #[serde(default)]
+        since: Option<Stamp>,
+        /// Only events before this time.
+        #[serde(default)]
+        until: Option<Stamp>,
         /// The newest this many.
         #[serde(default)]
         limit: Option<u32>,

@@ -2,18 +2,9 @@
 
 use super::Engine;
 use crate::core::{
-    code::Code,
     id::AgentName,
     org,
-    queue::{
-        decide,
-        event::{Actor, Event},
-        ledger::Answered,
-        model::Task,
-        ready,
-        refusal::Refusal,
-        state::State,
-    },
+    queue::{decide, event::Actor, ledger::Answered, model::Task, ready, refusal::Refusal, state::State},
     time::Now,
     wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
 };
@@ -21,10 +12,6 @@ use std::collections::BTreeMap;
 
 /// How many tasks `poll` and `list` return unless told otherwise.
 pub const TASKS_MAX: usize = 10_000;
-/// How many events `log` returns unless told otherwise.
-pub const EVENTS_DEFAULT: u32 = 100;
-/// How many events `log` reads at a time.
-const EVENTS_PER_PAGE: usize = 10_000;
 
 /// A refusal as callers see it.
 pub(super) fn failure(refusal: &Refusal) -> Failure {
@@ -81,12 +68,10 @@ impl Engine {
                 }
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
             },
-            Call::Log { after, task, agent, limit } => {
-                match self.events(*after, task.as_deref(), agent.as_deref(), *limit) {
-                    Ok(events) => reply.events = Some(events),
-                    Err(failure) => return Reply::refused(Some(&request.id), failure),
-                }
-            }
+            Call::Log { .. } => match self.events(&request.call) {
+                Ok(events) => reply.events = Some(events),
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
             _ => unreachable!("changing verbs are answered elsewhere"),
         }
         if let Some(why) = &self.model.stopped {
@@ -189,7 +174,7 @@ impl Engine {
     }
 
     /// A task with body, properties and place.
-    fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+    pub(super) fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let mut info = self.brief(task, now);
         let text = task.section.text.as_str();
         let Some(heading) = &task.section.heading else { return info };
@@ -235,54 +220,4 @@ impl Engine {
             (None, None) => ("ok", None),
         }
     }
-
-    fn events(
-        &self,
-        after: Option<u64>,
-        task: Option<&str>,
-        agent: Option<&str>,
-        limit: Option<u32>,
-    ) -> Result<Vec<serde_json::Value>, Failure> {
-        let limit = limit.unwrap_or(EVENTS_DEFAULT) as usize;
-        let is_filtered = task.is_some() || agent.is_some();
-        let from = match after {
-            Some(after) => after,
-            None if is_filtered => 0,
-            None => self.last().saturating_sub(limit as u64),
-        };
-        let is_wanted = |event: &Event| {
-            task.is_none_or(|task| event.change.task() == Some(task))
-                && agent.is_none_or(|agent| event.by.to_string() == agent)
-        };
-        let page_size = if is_filtered { EVENTS_PER_PAGE } else { limit.min(EVENTS_PER_PAGE) };
-        let mut found = Vec::new();
-        let mut from = from;
-        loop {
-            let page = self.log.read_after(from, page_size).map_err(|error| unreadable(&error))?;
-            let Some(last) = page.last() else { break };
-            from = last.number;
-            for record in page {
-                let event: Event = serde_json::from_str(&record.event).map_err(|error| unreadable(&error))?;
-                found.extend(is_wanted(&event).then(|| logged(record.number, &event)));
-            }
-            if after.is_some() && found.len() >= limit {
-                break;
-            }
-            // Of the newest only so many are wanted: the older ones need not stay in memory.
-            let surplus = if after.is_none() { found.len().saturating_sub(limit) } else { 0 };
-            found.drain(..surplus);
-        }
-        found.truncate(limit);
-        Ok(found)
-    }
-}
-
-pub(super) fn logged(number: u64, event: &Event) -> serde_json::Value {
-    let mut value = serde_json::to_value(event).expect("what was parsed serializes");
-    value["number"] = number.into();
-    value
-}
-
-pub(super) fn unreadable(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
 }

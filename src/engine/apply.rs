@@ -4,7 +4,7 @@ use super::{Engine, place};
 use crate::core::{
     edit::{TextEdit, apply_edits},
     queue::{
-        apply,
+        apply::{self, Extent},
         board::{Section, Window},
         event::{Change, Event},
     },
@@ -43,6 +43,8 @@ pub struct HeadingEdit {
     pub headline: String,
     /// The changes, each on the text that the one before left.
     pub changes: Vec<TextChange>,
+    /// The keyword before and after, if an agent's verb changes it by this.
+    pub moved: Option<(String, String)>,
 }
 
 /// Which edits to which section.
@@ -88,7 +90,8 @@ impl Engine {
                 Some(plan) if !plan.edits.is_empty() => {
                     let work = self.queue.remove(place).expect("the place was just found");
                     self.queue.push_front(work);
-                    let edit = self.heading_edit(&plan);
+                    let mut edit = self.heading_edit(&plan);
+                    edit.moved = self.moved(&self.queue[0], plan.at);
                     self.planned = Some(plan);
                     return Some(edit);
                 }
@@ -186,6 +189,16 @@ impl Engine {
         Some(place::among_recovered(&self.model.board, &heading).into())
     }
 
+    /// Keyword before and after, if `work` is an agent's change of state that the heading at `at` is about to show.
+    fn moved(&self, work: &Work, at: usize) -> Option<(String, String)> {
+        let Work::Event(number, event) = work else { return None };
+        let (from, to) = event.change.transition().filter(|(from, to)| from != to)?;
+        let section = &self.model.board.sections()[at];
+        let record = self.model.ledger.record(event.change.task()?);
+        let is_shown = section.keyword() == Some(from) && apply::extent(section, *number, record) == Extent::Whole;
+        is_shown.then(|| (from.to_owned(), to.to_owned()))
+    }
+
     /// A line at the end of the message list.
     fn plan_message(&self, work: &Work, event: &Event) -> Option<Plan> {
         let (Change::Appended { text }, Some(number)) = (&event.change, work.number()) else { return None };
@@ -233,7 +246,7 @@ impl Engine {
             changes.push(TextChange { at, old, new: edit.insert.clone() });
             text.replace_range(edit.range.clone(), &edit.insert);
         }
-        HeadingEdit { head, headline: section.headline().to_owned(), changes }
+        HeadingEdit { head, headline: section.headline().to_owned(), changes, moved: None }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod apply;
+mod events;
 mod open;
 mod person;
 mod place;
@@ -13,6 +14,7 @@ mod replaced;
 mod report;
 mod request;
 mod save;
+mod vet;
 
 pub mod log;
 pub mod offline;
@@ -21,6 +23,7 @@ pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
+pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 
 use crate::{
     adapters::{
@@ -93,6 +96,8 @@ pub struct Engine {
     /// How many events the file does not hold.
     unsaved: u64,
     notices: VecDeque<String>,
+    /// The first event that happened since an Emacs had the board before.
+    news_from: u64,
     /// The text undid so much at once that nothing is offered until a person says which side is right (R19).
     in_conflict: bool,
     /// Why the file is not being written at the moment.
@@ -148,7 +153,7 @@ impl Engine {
         }
         let event = |change| Event { at, by: by.clone(), via: Via::Inside, auth: Auth::Label, request: None, change };
         let events: Vec<Event> = changes.into_iter().map(event).collect();
-        let precondition = log::Precondition { last: self.log.next() - 1 };
+        let precondition = log::Precondition { last: self.model.ledger.last };
         for (number, event) in (self.log.next()..).zip(&events) {
             self.model.ledger.fold(number, event);
         }
@@ -183,4 +188,38 @@ fn fresh_id(seed: &str) -> String {
     let digest = Sha256::digest(seed.as_bytes());
     let number = u32::from_be_bytes([0, digest[0], digest[1], digest[2]]);
     format!("T-{number:06x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        adapters::owner::OwnerKind,
+        core::time::{Now, Stamp},
+    };
+
+    #[test]
+    fn r9_what_was_decided_on_another_state_than_the_journals_is_not_committed() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let path = dir.path().join("board.org");
+        std::fs::write(&path, "* PENDING One\n").expect("a board can be written");
+        let now = Now { wall: Stamp::new(1_795_168_800_000, 0), boot_ms: 1, jitter: 0 };
+        let request = br#"{"v":1,"id":"a","agent":"timmy","call":{"verb":"append","text":"hello"}}"#;
+        let caller = Caller { via: Via::Socket, auth: Auth::Label };
+        for by_request in [true, false] {
+            let mut engine =
+                Engine::open(&path, OwnerKind::Offline, Policy::default(), &now).expect("nobody else owns it");
+            let before = engine.log.next();
+            engine.model.ledger.last -= 1;
+            if by_request {
+                let reply = engine.handle(&[Ask { caller, json: request.to_vec() }], &now).remove(0);
+                assert_eq!(reply.error.map(|error| error.reason).as_deref(), Some("outcome-unknown"));
+            } else {
+                let change = Change::Removed { task: "One".into(), archived: false };
+                engine.commit_inside(Actor::Human, vec![change], now.wall).expect_err("the model is behind");
+            }
+            assert_eq!(engine.log.next(), before, "nothing was written");
+            assert!(engine.model.stopped.is_some(), "and nothing is decided any more");
+        }
+    }
 }

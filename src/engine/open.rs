@@ -78,6 +78,7 @@ impl Engine {
             waiting: history.without,
             unsaved: 0,
             notices: VecDeque::new(),
+            news_from: history.news_from,
             in_conflict: false,
             paused: None,
         };
@@ -126,6 +127,8 @@ struct History {
     without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
+    /// The first start since the last one by an Emacs, or the number after the last record.
+    news_from: u64,
 }
 
 impl History {
@@ -134,7 +137,10 @@ impl History {
     fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
         let mut files = Vec::new();
         let mut opened = Vec::new();
+        let mut last = 0;
+        let mut news_from = None;
         for record in replay.records() {
+            last = record.number;
             if !(record.event.contains("\"saving\"") || record.event.contains("\"opened\"")) {
                 continue;
             }
@@ -144,7 +150,9 @@ impl History {
                     files.extend(replaces);
                     files.push(KnownFile { hash, covers, without });
                 }
-                Change::Opened { hash, covers, without, .. } => {
+                Change::Opened { owner, hash, covers, without, .. } => {
+                    let is_news = owner != OwnerKind::Emacs.name();
+                    news_from = is_news.then(|| news_from.unwrap_or(record.number));
                     opened.push((covers, record.number));
                     files.push(KnownFile { hash, covers, without });
                 }
@@ -155,7 +163,8 @@ impl History {
         let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
         let (covers, without) = file.map_or((0, Vec::new()), |file| (file.covers, file.without));
         opened.push((covers, u64::MAX));
-        Ok(Self { covers, without: without.into_iter().collect(), void: opened })
+        let news_from = news_from.unwrap_or(last + 1);
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened, news_from })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {

@@ -1,6 +1,6 @@
 //! What `report` tells one agent, from one look at the board.
 
-use super::{Engine, answer};
+use super::{Engine, events};
 use crate::core::{
     id::AgentName,
     queue::{
@@ -42,13 +42,13 @@ impl Engine {
         // One reading is bounded in bytes too, and ends early where headings are large.
         while from < self.last() {
             let page = self.log.read_after(from, REPORT_RECORDS_MAX as usize);
-            let page = page.map_err(|error| answer::unreadable(&error))?;
+            let page = page.map_err(|error| events::unreadable(&error))?;
             let Some(last) = page.last() else { break };
             from = last.number;
             for record in page {
-                let event: Event = serde_json::from_str(&record.event).map_err(|error| answer::unreadable(&error))?;
+                let event: Event = serde_json::from_str(&record.event).map_err(|error| events::unreadable(&error))?;
                 let is_bookkeeping = matches!(event.change, Change::Opened { .. } | Change::Saving { .. });
-                found.extend((!is_bookkeeping).then(|| answer::logged(record.number, &event)));
+                found.extend((!is_bookkeeping).then(|| events::logged(record.number, &event)));
             }
         }
         found.drain(..found.len().saturating_sub(limit));

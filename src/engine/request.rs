@@ -5,6 +5,7 @@ use super::{
     apply::Work,
     fresh_id,
     log::{Commit, Precondition},
+    vet::{Question, Vetted, Vetting},
 };
 use crate::core::{
     code::Code,
@@ -54,6 +55,13 @@ enum Verdict {
     Repeated(Request, Answered),
 }
 
+/// A verdict, or the question that comes before it.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call, and nearly always is a verdict")]
+enum Vettable {
+    Verdict(Verdict),
+    Open(Box<Question>),
+}
+
 /// A decided request whose reply is not worded yet.
 pub struct Answer {
     verdict: Verdict,
@@ -71,17 +79,33 @@ impl Engine {
 
     /// The first half of [`Engine::handle`]: decided and durable, not yet put into words.
     pub fn decide(&mut self, asks: &[Ask], now: &Now) -> Vec<Answer> {
+        let unvetted = asks.iter().map(|ask| (ask, None));
+        let decided = self.decide_vetted(unvetted, now).into_iter();
+        decided.map(|answer| answer.expect("a claim without vetting raises no question")).collect()
+    }
+
+    /// As [`Engine::decide`], but a claim that comes with a vetting takes no task that the vetting does not allow. If the
+    /// vetting says nothing of the task that it would take, nothing was decided and the question comes back.
+    pub fn decide_vetted<'a>(
+        &mut self,
+        asks: impl Iterator<Item = (&'a Ask, Option<&'a Vetting>)>,
+        now: &Now,
+    ) -> Vec<Result<Answer, Box<Question>>> {
         let mut events = Vec::new();
+        // What the decisions see, before they fold in each other.
+        let seen = Precondition { last: self.model.ledger.last };
         let first = self.log.next();
-        let verdicts: Vec<Verdict> = asks.iter().map(|ask| self.verdict(ask, first, &mut events, now)).collect();
-        let failed = if events.is_empty() { None } else { self.make_durable(first, &events) };
+        let verdicts: Vec<Result<Verdict, Box<Question>>> =
+            asks.map(|(ask, vetting)| self.verdict(ask, vetting, first, &mut events, now)).collect();
+        let failed = if events.is_empty() { None } else { self.make_durable(seen, &events) };
         if failed.is_none() {
             let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
             let before = self.queue.len();
             self.queue.extend(shown.map(|(number, event)| Work::Event(number, Box::new(event))));
             self.unsaved += (self.queue.len() - before) as u64;
         }
-        verdicts.into_iter().map(|verdict| Answer { verdict, failed: failed.clone() }).collect()
+        let answer = |verdict| Answer { verdict, failed: failed.clone() };
+        verdicts.into_iter().map(|verdict| verdict.map(answer)).collect()
     }
 
     /// The second half: the reply to one request. It is sent only if all that it has seen is durable (R2, R4).
@@ -109,38 +133,47 @@ impl Engine {
         }
     }
 
-    fn make_durable(&mut self, first: u64, events: &[Event]) -> Option<String> {
-        match self.log.commit(events, Precondition { last: first - 1 }) {
+    fn make_durable(&mut self, seen: Precondition, events: &[Event]) -> Option<String> {
+        match self.log.commit(events, seen) {
             Commit::Committed(_) => None,
             commit => Some(self.stop(commit)),
         }
     }
 
-    fn verdict(&mut self, ask: &Ask, first: u64, events: &mut Vec<Event>, now: &Now) -> Verdict {
+    fn verdict(
+        &mut self,
+        ask: &Ask,
+        vetting: Option<&Vetting>,
+        first: u64,
+        events: &mut Vec<Event>,
+        now: &Now,
+    ) -> Result<Verdict, Box<Question>> {
         let request = match parse(&ask.json) {
             Ok(request) => request,
-            Err(reply) => return Verdict::Unread(reply),
+            Err(reply) => return Ok(Verdict::Unread(reply)),
         };
-        match self.log.stopped() {
+        Ok(match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
                 Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
             }
             _ if request.call.is_read() => Verdict::Read(request),
-            _ => match self.change(&request, ask, first, events, now) {
-                Ok(verdict) => verdict,
+            _ => match self.change(&request, ask, vetting, first, events, now) {
+                Ok(Vettable::Verdict(verdict)) => verdict,
+                Ok(Vettable::Open(question)) => return Err(question),
                 Err(failure) => Verdict::Refused(request, failure),
             },
-        }
+        })
     }
 
     fn change(
         &mut self,
         request: &Request,
         ask: &Ask,
+        vetting: Option<&Vetting>,
         first: u64,
         events: &mut Vec<Event>,
         now: &Now,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<Vettable, Failure> {
         let agent = request.agent.clone().ok_or_else(|| {
             Failure::new(Code::Usage, "no-agent", format!("`{}` needs to know who asks", request.call.verb()))
                 .hint("pass `--agent NAME`, or set FLEET_AGENT")
@@ -148,23 +181,29 @@ impl Engine {
         let by = Actor::Agent(agent.clone());
         let digest = digest(request);
         if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
-            return repeated(request, answered, &digest);
+            return repeated(request, answered, &digest).map(Vettable::Verdict);
         }
         if let Call::Claim { task: Some(name), resume: true, .. } = &request.call
             && let Some(verdict) = self.resumed(request, name, &agent)
         {
-            return Ok(verdict);
+            return Ok(Vettable::Verdict(verdict));
         }
         let fresh = fresh_id(&format!("{agent} {}", request.id));
         let Caller { via, auth } = ask.caller;
         let event = |request, change| Event { at: now.wall, by: by.clone(), via, auth, request, change };
-        match decided(&self.model, &agent, &request.call, &fresh, now) {
-            Ok(Decided { change, uid }) => {
+        let vetted = match vetting.filter(|_| matches!(request.call, Call::Claim { .. })) {
+            Some(vetting) => self.vetted(request, &agent, vetting, &fresh, now),
+            None => decided(&self.model, &agent, &request.call, &fresh, now).map(Vetted::Decided),
+        };
+        match vetted {
+            Ok(Vetted::Open(question)) => Ok(Vettable::Open(question)),
+            Ok(Vetted::Decided(Decided { change, uid })) => {
                 if let (Some(uid), Some(task)) = (uid, change.stamps()) {
                     self.model.stamped.insert(uid, task.into());
                 }
                 let asked = Asked { id: request.id.clone(), digest };
-                Ok(Verdict::Changed(request.clone(), self.note(first, events, event(Some(asked), change))))
+                let number = self.note(first, events, event(Some(asked), change));
+                Ok(Vettable::Verdict(Verdict::Changed(request.clone(), number)))
             }
             Err(refusal) => {
                 // The report of a task that was removed by hand is refused, but not lost (R17).

@@ -71,10 +71,49 @@ fn submit(request: String) -> Result<i64> {
     with(|session| session.submit(request.into_bytes()))
 }
 
-/// Decides everything in the queue and makes it durable. Answers how many requests there were.
+/// Decides everything in the queue and makes it durable. Answers how many requests there were. With VETOES, claims stay
+/// in the queue until `answer-question` was called for what `next-question` answers.
+///
+/// (fn VETOES)
 #[defun]
-fn decide() -> Result<i64> {
-    with(|session| session.decide(&clock::now()))
+fn decide(vetoes: Value<'_>) -> Result<i64> {
+    let vetoes = vetoes.is_not_nil();
+    with(|session| session.decide(vetoes, &clock::now()))
+}
+
+/// The next question whether a claim may have a task, once, as JSON (`question`, `task`, `claim`), or nil; with TICKET
+/// only that request's.
+///
+/// (fn TICKET)
+#[defun]
+fn next_question(ticket: Option<i64>) -> Result<Option<String>> {
+    with(|session| session.next_question(ticket))
+}
+
+/// Answers QUESTION: the claim may have the task, or with the string VETO why not.
+///
+/// (fn QUESTION VETO)
+#[defun]
+fn answer_question(question: i64, veto: Option<String>) -> Result<()> {
+    with(|session| session.answer_question(question, veto.as_deref()))
+}
+
+/// The number of the last event that is durable.
+#[defun]
+fn durable() -> Result<i64> {
+    with(|session| session.engine.durable() as i64)
+}
+
+/// At most LIMIT durable events after number AFTER, as a JSON array, or `error` in an object.
+///
+/// (fn AFTER LIMIT)
+#[defun]
+fn news(after: i64, limit: i64) -> Result<String> {
+    let limit = u32::try_from(limit.max(0)).unwrap_or(u32::MAX);
+    with(|session| match session.engine.news(after.max(0) as u64, limit) {
+        Ok(events) => serde_json::Value::from(events).to_string(),
+        Err(failure) => serde_json::json!({ "error": failure.message }).to_string(),
+    })
 }
 
 /// Words the replies of what was decided, and sends those that came through the socket.
@@ -91,7 +130,8 @@ fn take_reply(ticket: i64) -> Result<Option<String>> {
     with(|session| session.take_reply(ticket))
 }
 
-/// The next edit of the text: `[HEAD HEADLINE ((POS OLD NEW) ...)]`, or nil. Positions are the buffer's.
+/// The next edit of the text: `[HEAD HEADLINE ((POS OLD NEW) ...) MOVED]`, or nil. Positions are the buffer's. MOVED is
+/// (FROM . TO) if the edit shows that an agent changed the keyword.
 #[defun]
 fn next_edit(env: &Env) -> Result<Value<'_>> {
     let Some(edit) = with(|session| session.engine.next_edit())? else { return ().into_lisp(env) };
@@ -100,7 +140,11 @@ fn next_edit(env: &Env) -> Result<Value<'_>> {
         changes.push(env.list((position(change.at), change.old, change.new))?);
     }
     let changes = env.list(&changes[..])?;
-    env.vector((position(edit.head), edit.headline, changes))
+    let moved = match edit.moved {
+        Some((from, to)) => env.cons(from, to)?,
+        None => ().into_lisp(env)?,
+    };
+    env.vector((position(edit.head), edit.headline, changes, moved))
 }
 
 /// Tells that the edit of `next-edit` was made.

@@ -16,7 +16,7 @@ use crate::{
         time::Now,
         wire::Failure,
     },
-    engine::{Answer, Ask, Caller, Engine, Policy, Saved, log::chain, offline::open_failure},
+    engine::{Answer, Ask, Caller, Engine, Policy, Question, Saved, Vetting, log::chain, offline::open_failure},
 };
 use serde_json::json;
 use std::{
@@ -50,6 +50,15 @@ enum To {
 struct Waiting {
     ask: Ask,
     to: To,
+    vetting: Vetting,
+    doubt: Option<Doubt>,
+}
+
+/// A claim waits for what Lisp says about this.
+struct Doubt {
+    question: Box<Question>,
+    /// The number under which Lisp is being asked; absent until then.
+    asked_as: Option<i64>,
 }
 
 /// What socket threads and the main thread share.
@@ -67,6 +76,7 @@ pub(super) struct Session {
     replies: HashMap<i64, String>,
     window: Option<Window>,
     next_ticket: i64,
+    next_question: i64,
     server: Option<Server>,
 }
 
@@ -96,27 +106,68 @@ impl Session {
             kind: OwnerKind::Emacs,
         };
         engine.dir().publish_owner(&info).map_err(|error| Failure::new(Code::General, "owner-file", chain(&error)))?;
-        let answer = json!({ "ok": true, "path": engine.path(), "socket": info.socket, "number": engine.last() });
+        let (path, number, news_from) = (engine.path(), engine.last(), engine.news_from());
+        let answer =
+            json!({ "ok": true, "path": path, "socket": info.socket, "number": number, "news_from": news_from });
         let (decided, replies) = (Vec::new(), HashMap::new());
-        *place = Some(Self { engine, inbox, decided, replies, window: None, next_ticket: 0, server });
+        *place = Some(Self { engine, inbox, decided, replies, window: None, next_ticket: 0, next_question: 0, server });
         Ok(answer.to_string())
     }
 
     pub(super) fn submit(&mut self, json: Vec<u8>) -> i64 {
         self.next_ticket += 1;
         let caller = Caller { via: Via::Emacs, auth: Auth::Label };
-        lock(&self.inbox.waiting).push_back(Waiting { ask: Ask { caller, json }, to: To::Ticket(self.next_ticket) });
+        lock(&self.inbox.waiting).push_back(Waiting::new(Ask { caller, json }, To::Ticket(self.next_ticket)));
         self.next_ticket
     }
 
-    pub(super) fn decide(&mut self, now: &Now) -> i64 {
+    /// Decides what waits. With `vetoes`, claims stay in the queue while Lisp has to be asked about them.
+    pub(super) fn decide(&mut self, vetoes: bool, now: &Now) -> i64 {
         self.inbox.rung.store(false, Ordering::Release);
         let waiting: Vec<Waiting> = lock(&self.inbox.waiting).drain(..).collect();
-        let (asks, to): (Vec<Ask>, Vec<To>) = waiting.into_iter().map(|waiting| (waiting.ask, waiting.to)).unzip();
-        let answers = self.engine.decide(&asks, now);
-        let count = answers.len();
-        self.decided.extend(to.into_iter().zip(answers));
-        count as i64
+        let (mut open, asks): (Vec<Waiting>, Vec<Waiting>) =
+            waiting.into_iter().partition(|waiting| waiting.is_in_doubt(vetoes));
+        let vetted = asks.iter().map(|waiting| (&waiting.ask, vetoes.then_some(&waiting.vetting)));
+        let answers = self.engine.decide_vetted(vetted, now);
+        let before = self.decided.len();
+        for (waiting, answer) in asks.into_iter().zip(answers) {
+            match answer {
+                Ok(answer) => self.decided.push((waiting.to, answer)),
+                Err(question) => open.push(Waiting { doubt: Some(Doubt { question, asked_as: None }), ..waiting }),
+            }
+        }
+        let mut queue = lock(&self.inbox.waiting);
+        open.into_iter().rev().for_each(|waiting| queue.push_front(waiting));
+        (self.decided.len() - before) as i64
+    }
+
+    /// The next claim about which Lisp has to be asked, as JSON; with `ticket` only that one's.
+    pub(super) fn next_question(&mut self, ticket: Option<i64>) -> Option<String> {
+        let mut queue = lock(&self.inbox.waiting);
+        let mut asked = queue.iter_mut().filter(|waiting| waiting.is_of(ticket));
+        let (caller, doubt) = asked.find_map(|waiting| {
+            let doubt = waiting.doubt.as_mut().filter(|doubt| doubt.asked_as.is_none())?;
+            Some((waiting.ask.caller, doubt))
+        })?;
+        self.next_question += 1;
+        doubt.asked_as = Some(self.next_question);
+        let question = &doubt.question;
+        let claim = json!({
+            "agent": question.agent, "via": caller.via, "auth": caller.auth, "id": question.id, "named": question.is_named,
+        });
+        Some(json!({ "question": self.next_question, "task": question.task, "claim": claim }).to_string())
+    }
+
+    /// The answer to `question`: no veto, or why.
+    pub(super) fn answer_question(&mut self, question: i64, veto: Option<&str>) {
+        let mut queue = lock(&self.inbox.waiting);
+        let is_it =
+            |waiting: &&mut Waiting| waiting.doubt.as_ref().is_some_and(|doubt| doubt.asked_as == Some(question));
+        if let Some(waiting) = queue.iter_mut().find(is_it)
+            && let Some(doubt) = waiting.doubt.take()
+        {
+            waiting.vetting.answer(doubt.question.fingerprint, veto);
+        }
     }
 
     pub(super) fn answer(&mut self, now: &Now) {
@@ -164,6 +215,21 @@ impl Session {
             }
             Err(error) => json!({ "ok": false, "error": chain(&error) }),
         }
+    }
+}
+
+impl Waiting {
+    fn new(ask: Ask, to: To) -> Self {
+        Self { ask, to, vetting: Vetting::default(), doubt: None }
+    }
+
+    /// Whether an answer of Lisp's must come first. Without `vetoes` only one that Lisp is thinking about.
+    fn is_in_doubt(&self, vetoes: bool) -> bool {
+        self.doubt.as_ref().is_some_and(|doubt| vetoes || doubt.asked_as.is_some())
+    }
+
+    fn is_of(&self, ticket: Option<i64>) -> bool {
+        ticket.is_none_or(|ticket| matches!(self.to, To::Ticket(own) if own == ticket))
     }
 }
 
@@ -221,7 +287,7 @@ fn listen(path: &Path, inbox: Arc<Inbox>) -> Result<Server, Failure> {
     let bound = SocketServer::bind(path).map_err(|error| Failure::new(Code::Config, "bad-socket", chain(&error)))?;
     Ok(socket::serve(bound, move |_, json, handle| {
         let caller = Caller { via: Via::Socket, auth: Auth::Uid };
-        inbox.put(Waiting { ask: Ask { caller, json }, to: To::Socket(handle) });
+        inbox.put(Waiting::new(Ask { caller, json }, To::Socket(handle)));
     }))
 }
 

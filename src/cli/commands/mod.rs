@@ -7,6 +7,7 @@ pub mod claim;
 pub mod completions;
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 pub mod done;
 pub mod eval;
 pub mod fail;

@@ -3,7 +3,7 @@
 use crate::{
     adapters::clock,
     cli::{
-        commands::log,
+        commands::log::Table,
         fail::Refused,
         options::Settings,
         task_text::headline,
@@ -105,7 +105,7 @@ fn text(report: &ReportInfo<'_>) -> String {
         let token = task.token.map(|token| format!(" (token {token})")).unwrap_or_default();
         let _ = writeln!(text, "active   {}{token}", headline(task));
     }
-    for line in log::table(report.events).lines() {
+    for line in Table::new(false).lines(report.events).lines() {
         let _ = writeln!(text, "recent   {line}");
     }
     // Loops in the field take every arrow for a task: only ready ones may have one.

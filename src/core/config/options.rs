@@ -1,7 +1,7 @@
 //! The one list of options: names, variables, units, defaults and meanings.
 
 use super::Origin;
-use crate::core::id::AgentName;
+use crate::core::id::{AGENT_BYTES_MAX, AgentName, RESERVED_NAMES};
 use std::{ffi::OsStr, path::Path};
 
 /// The longest time that can be configured, in seconds: a day.
@@ -263,7 +263,7 @@ impl Kind {
                 Path::new(value).is_absolute() || Path::new(value).starts_with("~")
             }
             Self::Path | Self::Program => !value.is_empty(),
-            Self::Agent => AgentName::new(text?).map(|_| true).map_err(|e| format!("must be an agent's name: {e}"))?,
+            Self::Agent => AgentName::new(text?).is_ok(),
             Self::Text => !text?.is_empty() && !text?.chars().any(char::is_control),
             Self::Number { min, max, .. } => text?.parse().is_ok_and(|number| (min..=max).contains(&number)),
             Self::Switch => ["true", "false"].contains(&text?),
@@ -275,7 +275,10 @@ impl Kind {
     /// `must be …`.
     pub(super) fn expectation(self) -> String {
         match self {
-            Self::Agent => "must be an agent's name".into(),
+            Self::Agent => format!(
+                "must be 1 to {AGENT_BYTES_MAX} of a-z, 0-9, `_` and `-`, and not {}",
+                RESERVED_NAMES.join(", ")
+            ),
             Self::Path => "must be an absolute path, or one that begins with `~/`".into(),
             Self::Program => "must be a program".into(),
             Self::Text => "must be one line of text".into(),

@@ -82,7 +82,8 @@ pub fn claim_next(
     claimed(model, &task, fresh)
 }
 
-fn claimed(model: &Model, task: &Task<'_>, fresh: &str) -> Result<Decided, Refusal> {
+/// Claims `task`, which is ready.
+pub(crate) fn claimed(model: &Model, task: &Task<'_>, fresh: &str) -> Result<Decided, Refusal> {
     let to = keyword(model, State::InProgress)?;
     let (task_id, stamp) = identity(model, task, fresh);
     let title = task.section.title().into();
@@ -286,7 +287,8 @@ fn not_in_flux(name: &str, task: &Task<'_>) -> Result<(), Refusal> {
     Err(Refusal::NotReady { task: name.into(), why })
 }
 
-pub(super) fn running(model: &Model) -> Result<(), Refusal> {
+/// Refuses everything while the board is stopped.
+pub(crate) fn running(model: &Model) -> Result<(), Refusal> {
     model.stopped.as_ref().map_or(Ok(()), |why| Err(Refusal::Stopped(why.clone())))
 }
 

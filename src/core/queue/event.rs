@@ -282,6 +282,17 @@ pub enum Field {
 }
 
 impl Change {
+    /// Every word of [`Change::kind`], in the order of the variants.
+    pub const KINDS: [&str; 14] = [
+        "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
+        "removed", "returned", "opened", "saving",
+    ];
+
+    /// Whether the task with this ID is concerned.
+    pub fn concerns(&self, task: &str) -> bool {
+        self.task() == Some(task)
+    }
+
     /// The task concerned.
     pub fn task(&self) -> Option<&str> {
         match self {
@@ -358,6 +369,29 @@ impl Change {
             Change::Returned { .. } => "returned",
             Change::Opened { .. } => "opened",
             Change::Saving { .. } => "saving",
+        }
+    }
+}
+
+impl Via {
+    /// The word in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Emacs => "emacs",
+            Via::Socket => "socket",
+            Via::Offline => "offline",
+            Via::Inside => "inside",
+        }
+    }
+}
+
+impl Auth {
+    /// The word in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Auth::Label => "label",
+            Auth::Uid => "uid",
+            Auth::Key => "key",
         }
     }
 }

@@ -37,6 +37,24 @@ pub enum Refusal {
     /// Nothing is ready for this agent.
     #[error("nothing is ready for `{0}`")]
     NothingReady(AgentName),
+    /// A veto function of this Emacs does not allow the claim.
+    #[error("task `{task}` was vetoed: {why}")]
+    Vetoed {
+        /// The task.
+        task: String,
+        /// What the function said.
+        why: String,
+    },
+    /// What is ready was vetoed.
+    #[error("nothing is ready for `{agent}` but what was vetoed: {count} asked about, the last one: {last}")]
+    NothingAllowed {
+        /// The caller.
+        agent: AgentName,
+        /// How many vetoes there were.
+        count: usize,
+        /// What the last function said.
+        last: String,
+    },
     /// Another agent holds the task.
     #[error("task `{task}` is held by `{holder}`")]
     Held {
@@ -136,7 +154,7 @@ impl Refusal {
     /// The class of the refusal.
     pub fn code(&self) -> Code {
         match self {
-            Refusal::UnknownTask(_) | Refusal::NothingReady(_) => Code::NotFound,
+            Refusal::UnknownTask(_) | Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => Code::NotFound,
             Refusal::BadText { .. } => Code::Usage,
             Refusal::NoKeyword(_) => Code::Config,
             Refusal::TokenRequired(_) => Code::Denied,
@@ -144,6 +162,7 @@ impl Refusal {
             | Refusal::RemovedByHand { .. }
             | Refusal::Archived(_)
             | Refusal::CancelledByHand(_)
+            | Refusal::Vetoed { .. }
             | Refusal::Held { .. }
             | Refusal::HeldByYou { .. }
             | Refusal::WrongState { .. }
@@ -163,7 +182,8 @@ impl Refusal {
             Refusal::RemovedByHand { .. } => "removed-by-hand",
             Refusal::Archived(_) => "archived",
             Refusal::CancelledByHand(_) => "cancelled-by-hand",
-            Refusal::NothingReady(_) => "nothing-ready",
+            Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => "nothing-ready",
+            Refusal::Vetoed { .. } => "vetoed",
             Refusal::Held { .. } => "held",
             Refusal::HeldByYou { .. } => "held-by-you",
             Refusal::WrongState { .. } => "wrong-state",
@@ -185,6 +205,8 @@ impl Refusal {
             Refusal::AmbiguousTask { .. } => "give one of them an ID of its own".into(),
             Refusal::RemovedByHand { .. } => "stop working on it; what you reported is kept in the journal".into(),
             Refusal::CancelledByHand(_) => "stop working on it, or claim it again if it is ready".into(),
+            Refusal::Vetoed { .. } => "claim another one; who wrote the veto function knows more".into(),
+            Refusal::NothingAllowed { .. } => "try again later; who wrote the veto functions knows more".into(),
             Refusal::NothingReady(_) => "try again later; `fleet list` shows what there is".into(),
             Refusal::Held { task, .. } => format!("claim another one, or see `fleet show {}`", shell_word(task)),
             Refusal::HeldByYou { task, .. } => {

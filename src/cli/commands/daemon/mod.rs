@@ -69,7 +69,7 @@ pub(super) fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>,
 }
 
 /// What `owner` says about itself, if it answers within `timeout`.
-fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
+pub(super) fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
     let request = Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, call: Call::Status };
     reach::ask_owner(owner, &request, timeout)
 }
@@ -98,7 +98,7 @@ pub(super) fn same_emacs(
 }
 
 /// A living owner that keeps silent.
-fn no_answer(owner: &OwnerInfo) -> Failure {
+pub(super) fn no_answer(owner: &OwnerInfo) -> Failure {
     let message = format!("process {} ({}) owns the board but does not answer", owner.pid, owner.kind.name());
     Failure::new(Code::Unreachable, "no-answer", message).hint("see `fleet daemon logs`; `fleet daemon stop` ends it")
 }
@@ -121,12 +121,12 @@ fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
 }
 
 /// The path of this program's file.
-fn this_program() -> Result<PathBuf, Failure> {
+pub(super) fn this_program() -> Result<PathBuf, Failure> {
     env::current_exe()
         .map_err(|e| Failure::new(Code::General, "no-program", format!("cannot find this program's file: {e}")))
 }
 
-fn place_failure(error: OwnerError) -> Failure {
+pub(super) fn place_failure(error: OwnerError) -> Failure {
     match error {
         OwnerError::Malformed { .. } | OwnerError::Io { .. } => {
             Failure::new(Code::Config, "no-owner-file", chain(&error))
@@ -135,7 +135,7 @@ fn place_failure(error: OwnerError) -> Failure {
     }
 }
 
-fn launch_failure(error: LaunchError) -> Failure {
+pub(super) fn launch_failure(error: LaunchError) -> Failure {
     let message = error.to_string();
     match error {
         LaunchError::NoLisp(_) => Failure::new(Code::Config, "no-lisp", message)
@@ -149,7 +149,7 @@ fn launch_failure(error: LaunchError) -> Failure {
 }
 
 /// How long ago, roughly: `3h12m`.
-fn rough(time: Duration) -> String {
+pub(super) fn rough(time: Duration) -> String {
     match time.as_secs() {
         secs @ 0..60 => format!("{secs}s"),
         secs @ 60..3600 => format!("{}m{}s", secs / 60, secs % 60),

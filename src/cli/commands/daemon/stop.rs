@@ -59,8 +59,9 @@ fn ask_to_end(owner: &OwnerInfo, settings: &Settings) -> Result<bool, Failure> {
             let message = format!("Emacs refuses to stop: {error}");
             Err(Failure::new(Code::General, "stop-refused", message))
         }
+        Ok(answer) => emacsclient::refusal(&answer).map_or(Ok(true), Err),
         // It ends in the middle of its answer: there is none to judge.
-        Ok(_) | Err(_) => Ok(true),
+        Err(_) => Ok(true),
     }
 }
 
