@@ -112,7 +112,7 @@ refusal is signalled as one of the children of `fleet-error'."
 
 (defun fleet-request-json (request)
   "Carry out the JSON REQUEST and return the reply as JSON."
-  (unless (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open))
+  (unless (fleet-board--open-p)
     (signal 'fleet-unreachable
             '("no board is served in this Emacs" :reason "no-board" :hint "M-x fleet-serve")))
   (when fleet-board--busy
@@ -124,7 +124,7 @@ refusal is signalled as one of the children of `fleet-error'."
     (fleet-board--process (zerop (recursion-depth)) ticket)
     (or (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))
         (signal 'fleet-unreachable
-                '("the board was given back before the request was answered"
+                '("the board was given up before the request was answered"
                   :reason "no-reply" :hint "repeat it with the same request id")))))
 
 (defun fleet-board--request (agent call id)
@@ -182,11 +182,55 @@ An error is kept for `fleet-status' and BODY's value is nil then."
          (progn ,@body)
        ((error quit) (fleet-board--trouble error) nil))))
 
+(defmacro fleet-board--trusting-nothing (&rest body)
+  "Run BODY, which reads the board as Org, without doing what the text says.
+No local variable counts, not even the safe ones: `mode:' is one of them
+and calls any function with a fitting name.  Nothing that a `#+SETUPFILE'
+line names is opened or fetched.  In a daemon nothing can ask."
+  (declare (indent 0) (debug t))
+  `(let ((enable-local-variables nil)
+         (enable-local-eval nil)
+         (enable-dir-local-variables nil)
+         (inhibit-interaction (or inhibit-interaction (and (daemonp) t))))
+     (cl-letf (((symbol-function 'org-file-contents) #'ignore))
+       ,@body)))
+
+(defvar fleet-board--panic nil "What the module said when it gave the board up.")
+
 (defun fleet-board--trouble (error)
   "Keep ERROR, a condition, for `fleet-status'."
   (let ((panic (and (fboundp 'fleet--mod-last-panic) (fleet--mod-last-panic))))
+    (when panic
+      (setq fleet-board--panic panic))
     (ignore-errors
       (fleet--mod-notice (concat (error-message-string error) (and panic ": ") panic)))))
+
+(defun fleet-board--revive ()
+  "Take the board over again if a panic has made the module give it up.
+What it had in memory cannot be trusted then.  The journal can, and the
+buffer is still the person's."
+  (when (and fleet-board--path (not (fleet--mod-is-open)))
+    (let* ((pipe (fleet-board--make-pipe))
+           (reply (fleet-board--parse
+                   (fleet--mod-open fleet-board--path
+                                    (fleet-board--socket fleet-board--path) pipe))))
+      (if (not (plist-get reply :ok))
+          (delete-process pipe)
+        (when (process-live-p fleet-board--pipe)
+          (delete-process fleet-board--pipe))
+        (setq fleet-board--pipe pipe
+              fleet-watch--same '(0 . 0))
+        (fleet--mod-notice
+         (format "the module panicked, and the board was opened again: %s"
+                 (or fleet-board--panic "nobody knows why")))
+        (setq fleet-board--panic nil)))))
+
+(defun fleet-board--open-p ()
+  "Return non-nil if a board is served, taking it over again if need be."
+  (when (and fleet-board--path (not fleet-board--busy))
+    (fleet-board--quietly
+      (fleet-board--revive)))
+  (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open)))
 
 (defun fleet-board--process (&optional now ticket)
   "Take every request that waits.
@@ -206,6 +250,7 @@ NOW is as in `fleet-board--process'."
   (let ((fleet-board--busy t)
         (more nil))
     (fleet-board--quietly
+      (fleet-board--revive)
       (fleet-board--look)
       (fleet--mod-decide (and fleet-claim-veto-functions t))
       (when (or now (not (fleet-edit-person-busy-p fleet-watch--buffer)))
@@ -314,7 +359,8 @@ person is at work, wait for a command or the next second."
                (not (fleet-save-file-missing))
                (not (verify-visited-file-modtime (current-buffer))))
       (let ((inhibit-read-only t))
-        (revert-buffer t t t)))))
+        (fleet-board--trusting-nothing
+          (revert-buffer t t t))))))
 
 (defun fleet-board--reverted ()
   "The text was replaced by the file's (in `after-revert-hook')."
@@ -368,13 +414,11 @@ name is let go (R18)."
 
 (defun fleet-board--visit (file)
   "Return a buffer that visits FILE, without running code from it or asking."
-  (let ((enable-local-variables :safe)
-        (enable-local-eval nil)
-        (enable-dir-local-variables nil)
-        (large-file-warning-threshold nil)
-        (vc-follow-symlinks t)
-        (inhibit-message t))
-    (find-file-noselect file t)))
+  (fleet-board--trusting-nothing
+    (let ((large-file-warning-threshold nil)
+          (vc-follow-symlinks t)
+          (inhibit-message t))
+      (find-file-noselect file t))))
 
 (defun fleet-board--attach (buffer)
   "Make BUFFER the one that shows the board."
@@ -387,11 +431,12 @@ name is let go (R18)."
 
 (defun fleet-board--furnish ()
   "Give the current buffer what a board needs and a change of mode takes away."
-  (unless (derived-mode-p 'org-mode)
-    (org-mode))
+  (fleet-board--trusting-nothing
+    (unless (derived-mode-p 'org-mode)
+      (org-mode))
+    (fleet-board--default-keywords))
   (add-hook 'write-file-functions #'fleet-save--by-person nil t)
   (fleet-save-ask-for fleet-watch--person-dirty)
-  (fleet-board--default-keywords)
   (fleet-mode 1))
 
 (defun fleet-board--default-keywords ()

@@ -1,11 +1,14 @@
 //! `fleet attach`: the board in a person's terminal, also within tmux, and clear words where that cannot be.
 
-use crate::support::{
-    daemon::Daemon,
-    fleet::{Fleet, KEYWORDS},
-    process::{Deadline, PATIENCE, run_within},
-    pty::Pty,
-    sandbox::Sandbox,
+use crate::{
+    ssh::Far,
+    support::{
+        daemon::Daemon,
+        fleet::{Fleet, KEYWORDS},
+        process::{Deadline, PATIENCE, run_within},
+        pty::Pty,
+        sandbox::Sandbox,
+    },
 };
 use fleet::{
     adapters::{
@@ -19,9 +22,13 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command, thread, time::Dura
 /// How often the screen of tmux is looked at, which has no event to wait for.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// `fleet attach` in a shell that tells how it ended, with variables that would lead emacsclient elsewhere.
+/// `fleet attach` for the board of `fleet`.
 fn attach(sandbox: &Sandbox, fleet: &Fleet) -> Command {
-    let inner = fleet.command(&[]);
+    in_a_shell(sandbox, &fleet.command(&[]))
+}
+
+/// The program's `attach` in a shell that tells how it ended, with variables that would lead emacsclient elsewhere.
+fn in_a_shell(sandbox: &Sandbox, inner: &Command) -> Command {
     let mut shell = sandbox.command("sh");
     shell.args(["-c", "\"$0\" attach; echo \"left with $?\"; read -r line"]).arg(inner.get_program());
     shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -113,6 +120,24 @@ fn the_client_gets_the_terminal_the_owners_socket_and_nothing_that_misleads_it()
     let screen = terminal.wait_for_text("left with", PATIENCE);
     let shown: Vec<&str> = screen.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     assert_eq!(shown, ["terminal", "given -t -u -e -- (fleet-daemon-attach)", "left with 7"], "{screen}");
+}
+
+#[test]
+fn the_board_of_another_host_is_attached_over_the_kept_connection() {
+    let sandbox = Sandbox::new();
+    let far = Far::new(&sandbox);
+    let shell = in_a_shell(&sandbox, &far.command(&[]));
+    let alone = Pty::spawn(&sandbox, &shell);
+    let screen = alone.wait_for_text("left with", PATIENCE);
+    assert!(screen.contains("left with 6") && screen.contains("fleet daemon start"), "{screen}");
+
+    let daemon = far.daemon();
+    let mut terminal = Pty::spawn(&sandbox, &shell);
+    terminal.wait_for_text("T-1 Paint the buoy", PATIENCE);
+    terminal.type_keys("C-x C-c");
+    terminal.wait_for_text("left with 0", PATIENCE);
+    assert_eq!(far.sshd.logins(), 1, "one connection for everything:\n{}", far.sshd.log());
+    assert_eq!(daemon.eval("(length (frame-list))"), "1");
 }
 
 /// A tmux server of its own, ended with the value.

@@ -82,7 +82,7 @@ fn r21_the_long_form_shows_the_door_and_what_the_name_rests_on() {
 
 /// A `fleet log --follow` and what it prints.
 struct Follower {
-    group: Group,
+    _group: Group,
     lines: Receiver<String>,
     complaints: Receiver<String>,
 }
@@ -98,7 +98,7 @@ impl Follower {
             .expect("it starts");
         let lines = read(child.stdout.take().expect("piped"));
         let complaints = read(child.stderr.take().expect("piped"));
-        Self { group: Group::adopt(child), lines, complaints }
+        Self { _group: Group::adopt(child), lines, complaints }
     }
 
     #[track_caller]

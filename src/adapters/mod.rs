@@ -5,9 +5,13 @@ pub mod clock;
 pub mod config_file;
 pub mod emacs_daemon;
 pub mod emacsclient;
+#[cfg(feature = "cli")]
+pub mod far_emacs;
 pub mod journal;
 pub mod notify_socket;
 pub mod owner;
 pub mod process;
 pub mod socket;
+#[cfg(feature = "cli")]
+pub mod ssh;
 pub mod watch;

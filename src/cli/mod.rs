@@ -1,21 +1,23 @@
 //! The program: arguments in, one request out, its reply printed.
 //!
 //! Each verb has a file in `commands` with its help, its arguments and its run. Verbs return what to print; `ui`
-//! prints it; `reach` finds the owner of the board and never prints.
+//! prints it; `reach` and `far` find the owner of the board, on this host or on another, and print nothing themselves.
 
 mod commands;
 mod fail;
+mod far;
 mod moment;
 mod options;
 mod parse;
 mod reach;
+mod remote;
 mod task_text;
 mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
     add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, list, log, man,
-    note, poll, release, report, requeue, show, skill, skip, status,
+    note, peer, poll, release, report, requeue, show, skill, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -61,6 +63,7 @@ enum Verb {
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Daemon(daemon::DaemonArgs),
+    Peer(peer::PeerArgs),
     Skill(skill::SkillArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -84,7 +87,7 @@ pub fn main() -> ExitCode {
 
 fn append_words(options: GlobalOptions, words: &[String]) -> Result<Outcome, Refused> {
     let mut settings = Settings::resolve(options, |name| std::env::var_os(name))?;
-    settings.refuse_remote()?;
+    settings.check_host()?;
     append::run_wrapper(words, &mut settings)
 }
 
@@ -96,10 +99,10 @@ impl Cli {
             (Err(failure), Verb::Doctor(args)) => return doctor::run(args, Err(&failure)),
             (settings, _) => settings?,
         };
-        let is_about_itself =
-            matches!(self.verb, Verb::Config(_) | Verb::Skill(_) | Verb::Completions(_) | Verb::Man(_));
-        if !is_about_itself {
-            settings.refuse_remote()?;
+        let asks_nobody =
+            matches!(self.verb, Verb::Config(_) | Verb::Peer(_) | Verb::Skill(_) | Verb::Completions(_) | Verb::Man(_));
+        if !asks_nobody {
+            settings.check_host()?;
         }
         match self.verb {
             Verb::Poll(args) => poll::run(args, &settings),
@@ -122,6 +125,7 @@ impl Cli {
             Verb::Config(args) => config::run(&args, &settings),
             Verb::Doctor(args) => doctor::run(&args, Ok(&settings)),
             Verb::Daemon(args) => daemon::run(args, &settings),
+            Verb::Peer(args) => peer::run(args, &settings),
             Verb::Skill(args) => skill::run(args, &settings),
             Verb::Completions(args) => completions::run(&args, Cli::command()),
             Verb::Man(args) => man::run(&args, Cli::command()),

@@ -7,9 +7,12 @@ use crate::core::{
 };
 use serde_json::Value;
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write},
     process::ExitCode,
 };
+
+/// How much of an answer at the terminal is read, in bytes.
+const ANSWER_BYTES: u64 = 64;
 
 /// What a verb that succeeded has to say.
 #[derive(Debug)]
@@ -91,6 +94,23 @@ pub fn emit(piece: &str) -> Result<bool, Failure> {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(Failure::new(Code::General, "cannot-write", format!("cannot write the answer: {e}"))),
     }
+}
+
+/// Tells the person what is being waited for.
+pub fn progress(what: &str) {
+    tell(&format!("fleet: {}", printable(what)));
+}
+
+/// Asks the person at the terminal; whether the answer was yes. Without a terminal nobody can be asked: `None`.
+pub fn ask(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    // Whoever does not see the question will not say yes to it.
+    let _ = write!(io::stderr().lock(), "{} ", printable(question));
+    let mut answer = String::new();
+    let read = io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer);
+    Some(read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// `text` without characters that would steer a terminal; line ends and tabs stay.

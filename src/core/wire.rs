@@ -26,6 +26,9 @@ pub struct Request {
     /// The agent that asks; reading verbs may go without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentName>,
+    /// The board that is meant, an absolute path on the owner's host; absent if whichever it has will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
     /// What is asked.
     pub call: Call,
 }

@@ -7,6 +7,7 @@ use super::{
     log::{Commit, Precondition},
     vet::{Question, Vetted, Vetting},
 };
+use crate::adapters::owner;
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -22,6 +23,7 @@ use crate::core::{
     wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// Through which door a request came, and what the caller's name rests on.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +154,9 @@ impl Engine {
             Ok(request) => request,
             Err(reply) => return Ok(Verdict::Unread(reply)),
         };
+        if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
+            return Ok(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other)))));
+        }
         Ok(match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
                 Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
@@ -163,6 +168,17 @@ impl Engine {
                 Err(failure) => Verdict::Refused(request, failure),
             },
         })
+    }
+
+    /// Whether `path` leads to the board of this engine.
+    fn is_board(&self, path: &Path) -> bool {
+        path == self.path() || owner::locate(path).is_ok_and(|place| place.file == self.path())
+    }
+
+    fn another_board(&self, meant: &str) -> Failure {
+        let message = format!("the board `{meant}` is meant, but this Emacs holds `{}`", self.path().display());
+        let hint = "name that board, or the socket of the Emacs that holds yours";
+        Failure::new(Code::Config, "another-board", message).hint(hint)
     }
 
     fn change(

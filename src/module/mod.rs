@@ -290,7 +290,7 @@ fn resolve(env: &Env) -> Result<Value<'_>> {
 
 /// Kills this Emacs the way a power cut would, when the journal comes to PHASE (`before-write`, `after-write` or
 /// `after-sync`) for the COUNTth time from now. For tests of what survives that. With `term-` in front of PHASE, tells
-/// this Emacs to end instead.
+/// this Emacs to end instead; with `panic-`, panics.
 ///
 /// (fn PHASE COUNT)
 #[defun]

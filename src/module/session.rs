@@ -257,7 +257,13 @@ pub(super) fn with<T>(act: impl FnOnce(&mut Session) -> T) -> emacs::Result<T> {
 fn enter() -> Option<MutexGuard<'static, Option<Session>>> {
     match SESSION.try_lock() {
         Ok(place) => Some(place),
-        Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+        Err(TryLockError::Poisoned(place)) => {
+            // A panic left the model in the middle of something. Lisp opens the board again, from the journal.
+            SESSION.clear_poison();
+            let mut place = place.into_inner();
+            drop(place.take());
+            Some(place)
+        }
         Err(TryLockError::WouldBlock) => None,
     }
 }

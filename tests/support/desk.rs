@@ -241,6 +241,7 @@ pub fn ask(agent: &str, id: &str, call: Call) -> Ask {
         v: WIRE_VERSION,
         id: RequestId::new(id).expect("an id"),
         agent: Some(AgentName::new(agent).expect("a name")),
+        board: None,
         call,
     };
     let json = serde_json::to_vec(&request).expect("a request serializes");

@@ -134,7 +134,7 @@ pub fn number(event: &Value) -> u64 {
 /// A request of `agent` under `id`.
 pub fn request(agent: &str, id: &str, call: Call) -> Request {
     let agent = Some(AgentName::new(agent).expect("an agent's name"));
-    Request { v: WIRE_VERSION, id: RequestId::new(id).expect("a request id"), agent, call }
+    Request { v: WIRE_VERSION, id: RequestId::new(id).expect("a request id"), agent, board: None, call }
 }
 
 impl Ran {

@@ -15,6 +15,7 @@ pub mod list;
 pub mod log;
 pub mod man;
 pub mod note;
+pub mod peer;
 pub mod poll;
 pub mod release;
 pub mod report;

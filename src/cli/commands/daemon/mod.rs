@@ -48,6 +48,7 @@ enum Order {
 
 /// Does what the order says.
 pub fn run(args: DaemonArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    settings.need_this_host("`fleet daemon`")?;
     let outcome = match args.order {
         Order::Start(args) => start::run(args, settings),
         Order::Stop(args) => stop::run(args, settings),
@@ -70,7 +71,8 @@ pub(super) fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>,
 
 /// What `owner` says about itself, if it answers within `timeout`.
 pub(super) fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
-    let request = Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, call: Call::Status };
+    let request =
+        Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, board: None, call: Call::Status };
     reach::ask_owner(owner, &request, timeout)
 }
 
