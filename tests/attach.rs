@@ -136,6 +136,8 @@ fn the_board_of_another_host_is_attached_over_the_kept_connection() {
     terminal.wait_for_text("T-1 Paint the buoy", PATIENCE);
     terminal.type_keys("C-x C-c");
     terminal.wait_for_text("left with 0", PATIENCE);
+    let report = far.said(&["report", "--agent", "crane"]);
+    assert!(report.contains(", by ssh to bezalel\n"), "{report}");
     assert_eq!(far.sshd.logins(), 1, "one connection for everything:\n{}", far.sshd.log());
     assert_eq!(daemon.eval("(length (frame-list))"), "1");
 }

@@ -13,8 +13,7 @@ use crate::core::{
     wire::{Reply, Request},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use std::process::Command;
-use std::time::Instant;
+use std::{process::Command, time::Instant};
 
 /// Why the Emacs over there gave no usable answer.
 #[derive(Debug, thiserror::Error)]

@@ -54,6 +54,9 @@ pub struct ReportInfo<'a> {
     at: String,
     /// By which way the owner was reached.
     way: &'static str,
+    /// The host of the owner, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     /// The board and its owner.
     status: &'a StatusInfo,
     /// What the agent holds.
@@ -83,7 +86,8 @@ pub fn run(args: ReportArgs, settings: &Settings) -> Result<Outcome, Refused> {
     }
     let more = pending.len() > args.limit as usize;
     let pending = &pending[..pending.len().min(args.limit as usize)];
-    let info = ReportInfo { agent, at: now.to_string(), way, status, active, pending, more, events };
+    let host = settings.remote.as_ref().map(|remote| remote.host.as_str());
+    let info = ReportInfo { agent, at: now.to_string(), way, host, status, active, pending, more, events };
     let text = text(&info);
     Ok(Outcome::value(json!({ "v": 1, "ok": true, "report": info }), text))
 }
@@ -121,8 +125,10 @@ fn text(report: &ReportInfo<'_>) -> String {
 
 /// Who answered by which way, how the board is, how many tasks there are.
 fn board(report: &ReportInfo<'_>) -> String {
-    let ReportInfo { status, way, .. } = report;
-    let mut text = format!("owner    {}, process {}, fleet {}, by {way}\n", status.owner, status.pid, status.version);
+    let ReportInfo { status, way, host, .. } = report;
+    let host = host.map(|host| format!(" to {host}")).unwrap_or_default();
+    let StatusInfo { owner, pid, version, .. } = status;
+    let mut text = format!("owner    {owner}, process {pid}, fleet {version}, by {way}{host}\n");
     let _ = writeln!(text, "board    {} ({})", status.path, status.state);
     for remark in status.detail.iter().chain(&status.notices) {
         let _ = writeln!(text, "notice   {}", remark.replace('\n', " "));
