@@ -28,5 +28,6 @@ mod replies;
 mod restart;
 mod simulation;
 mod socket;
+mod threats_emacs;
 mod tidy;
 mod transitions;
