@@ -178,7 +178,7 @@ If it is left in any other way, return in words how."
   "Return ERROR, a condition, in one line of printable characters."
   (truncate-string-to-width
    (replace-regexp-in-string
-    "[[:cntrl:]]+" " "
+    "[\u0000-\u001f\u007f-\u009f\u2028\u2029]+" " "
     (condition-case nil
         (let ((print-length 20) (print-level 5))
           ;; A refusal's other data is for programs.
@@ -197,7 +197,7 @@ If it is left in any other way, return in words how."
 
 (defun fleet-hooks--short (text)
   "Return the beginning of TEXT in one line."
-  (truncate-string-to-width (replace-regexp-in-string "[[:cntrl:]]+" " " text) 80 nil nil t))
+  (truncate-string-to-width (replace-regexp-in-string "[\u0000-\u001f\u007f-\u009f\u2028\u2029]+" " " text) 80 nil nil t))
 
 (defvar fleet-hooks--told nil
   "What was told already: (FUNCTION . WORDS).")

@@ -200,11 +200,11 @@ widened."
 
 (defun fleet-task-line (text)
   "Return TEXT, which may be nil, as one line without control characters."
-  (replace-regexp-in-string "[[:cntrl:]\u2028\u2029]+" " " (or text "")))
+  (replace-regexp-in-string "[\u0000-\u001f\u007f-\u009f\u2028\u2029]+" " " (or text "")))
 
 (defun fleet-task-text (text)
   "Return TEXT without control characters but for line ends and tabs."
-  (replace-regexp-in-string "[\x00-\x08\x0b-\x1f\x7f-\x9f]" "\N{REPLACEMENT CHARACTER}" text))
+  (replace-regexp-in-string "[\u0000-\u0008\u000b-\u001f\u007f-\u009f]" "\N{REPLACEMENT CHARACTER}" text))
 
 (defconst fleet-task-shown-chars-max 2000
   "How much is shown in the echo area, in characters.")
