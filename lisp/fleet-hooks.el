@@ -112,9 +112,9 @@ with its reason, any other value a veto.  So is an error: a check that fails
 must not let work through.  The first veto counts.  A claim of a named task
 is then refused with `fleet-conflict' and the reason \"vetoed\"; one of the
 best task goes on to the next.  If the task is another by the time of the
-decision, the functions are asked again.  At most VETO_ASKS_MAX questions
-\(PROTOCOL.md) are asked for one claim; then named tasks are refused as
-\"vetoed\", and for unnamed ones there is nothing ready.
+decision, the functions are asked again.  A claim is given up after
+VETO_ASKS_MAX vetoes (PROTOCOL.md), or as many questions about one task
+that keeps changing.
 
 `fleet-poll' is not filtered: it lists what this hook may refuse.  A
 repeated request is answered as before, without asking.  A claim with

@@ -13,6 +13,7 @@ mod demo;
 mod docs;
 mod help;
 mod journal;
+mod lisp_hooks;
 mod live_doors;
 mod live_kill;
 mod live_race;
