@@ -63,6 +63,7 @@
 (declare-function fleet-mode "fleet-mode" (&optional arg))
 
 (defvar fleet-mode)
+(defvar tramp-mode)
 (defvar fleet-mode-line)
 
 (defconst fleet-board-apply-seconds 0.05
@@ -96,6 +97,7 @@ Nobody waits for it, and no command is running.")
 (defvar fleet-board--timer nil "The timer that looks after the board every second.")
 (defvar fleet-board--soon nil "The timer that will process what waits.")
 (defvar fleet-board--busy nil "Non-nil while requests are processed.")
+(defvar fleet-board--panic nil "What the module said when it gave the board up.")
 (defvar fleet-board--changed nil "Non-nil if edits of ours were not announced yet.")
 
 ;;;; Requests
@@ -120,13 +122,19 @@ refusal is signalled as one of the children of `fleet-error'."
     ;; A change hook of somebody else's calls us in the middle of an edit.
     (signal 'fleet-error '("the board is just being edited" :reason "busy"
                            :hint "call it from a timer instead")))
+  (or (fleet-board--answer-to request)
+      ;; A panic took the request along.  It has an id: asking again is no risk.
+      (and (fleet-board--open-p) (fleet-board--answer-to request))
+      (signal 'fleet-unreachable
+              '("the board was given up before the request was answered"
+                :reason "no-reply" :hint "repeat it with the same request id"))))
+
+(defun fleet-board--answer-to (request)
+  "Return the reply to the JSON REQUEST, or nil if there is none."
   (let ((ticket (fleet--mod-submit request)))
     ;; A person's own command may edit at once; inside a prompt nothing may.
     (fleet-board--process (zerop (recursion-depth)) ticket)
-    (or (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))
-        (signal 'fleet-unreachable
-                '("the board was given up before the request was answered"
-                  :reason "no-reply" :hint "repeat it with the same request id")))))
+    (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))))
 
 (defun fleet-board--request (agent call id)
   "Return the JSON of CALL for AGENT under ID."
@@ -192,11 +200,11 @@ line names is opened or fetched.  In a daemon nothing can ask."
   `(let ((enable-local-variables nil)
          (enable-local-eval nil)
          (enable-dir-local-variables nil)
+         ;; Even the name of a remote file is enough to have it looked for.
+         (tramp-mode nil)
          (inhibit-interaction (or inhibit-interaction (and (daemonp) t))))
      (cl-letf (((symbol-function 'org-file-contents) #'ignore))
        ,@body)))
-
-(defvar fleet-board--panic nil "What the module said when it gave the board up.")
 
 (defun fleet-board--trouble (error)
   "Keep ERROR, a condition, for `fleet-status'."
@@ -258,7 +266,11 @@ NOW is as in `fleet-board--process'."
         (setq more (fleet-board--apply))))
     (fleet-board--quietly
       (fleet--mod-answer)
-      (fleet-board--afterwards more))))
+      (fleet-board--afterwards more))
+    (when fleet-board--panic
+      ;; Whoever was not answered asks again at once.
+      (fleet-board--quietly
+        (fleet-board--revive)))))
 
 (defun fleet-board--look ()
   "Make sure that the engine knows the text that the person sees."
@@ -438,6 +450,7 @@ name is let go (R18)."
       (org-mode))
     (fleet-board--default-keywords))
   (add-hook 'write-file-functions #'fleet-save--by-person nil t)
+  (fleet-save-ask-for fleet-watch--person-dirty)
   (fleet-mode 1))
 
 (defun fleet-board--default-keywords ()
@@ -463,6 +476,7 @@ name is let go (R18)."
   (when (fleet-board-buffer)
     (with-current-buffer fleet-watch--buffer
       (remove-hook 'write-file-functions #'fleet-save--by-person t)
+      (kill-local-variable 'buffer-save-without-query)
       (when (bound-and-true-p fleet-mode)
         (fleet-mode -1))))
   (setq fleet-watch--buffer nil
@@ -559,6 +573,7 @@ Clients find it through the owner file."
   (add-hook 'after-revert-hook #'fleet-board--reverted)
   (add-hook 'kill-buffer-hook #'fleet-board--killed)
   (add-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
+  (add-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
   (setq fleet-board--timer (run-with-timer 1 1 #'fleet-board--every-second)))
 
 (defun fleet-board--emacs-ends ()
@@ -577,6 +592,7 @@ non-nil if a board was served."
   (remove-hook 'after-revert-hook #'fleet-board--reverted)
   (remove-hook 'kill-buffer-hook #'fleet-board--killed)
   (remove-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
+  (remove-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
   (dolist (timer (list fleet-board--timer fleet-board--soon))
     (when (timerp timer)
       (cancel-timer timer)))

@@ -93,7 +93,8 @@ that puts the reply into words; they are shown, and a refusal becomes a
         (fleet-call agent call id)
       (let ((reply (fleet-with-user-errors (fleet-call agent call id))))
         (fleet-list-refresh)
-        (message "%s" (fleet-queue--with-remarks (funcall show reply) reply))
+        (message "%s" (fleet-task-shown
+                       (fleet-queue--with-remarks (funcall show reply) reply)))
         reply))))
 
 (defun fleet-queue--without-blanks (call)
@@ -306,7 +307,7 @@ List its tasks in the buffer BUFFER-NAME unless that is nil."
       (let ((reply (fleet-with-user-errors (fleet-call agent call))))
         (fleet-list-display buffer-name agent call (plist-get reply :tasks))
         (when (plist-get reply :notices)
-          (message "%s" (string-join (plist-get reply :notices) "\n")))
+          (message "%s" (fleet-task-shown (string-join (plist-get reply :notices) "\n"))))
         reply))))
 
 ;;;###autoload (autoload 'fleet-show "fleet" nil t)
@@ -330,9 +331,10 @@ With SHOW, as in interactive use, tell it in the echo area."
     (if (not show)
         (fleet-call nil call)
       (let ((reply (fleet-with-user-errors (fleet-call nil call))))
-        (message "%s" (string-join (append (fleet-queue--halted reply)
-                                           (list (fleet-view-status (plist-get reply :status))))
-                                   "\n"))
+        (message "%s" (fleet-task-shown
+                       (string-join (append (fleet-queue--halted reply)
+                                            (list (fleet-view-status (plist-get reply :status))))
+                                    "\n")))
         reply))))
 
 ;;;; Stopping everything

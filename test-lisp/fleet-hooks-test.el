@@ -374,6 +374,25 @@
         (should (string-match-p "changed each time" (cadr error))))
       (should (= 32 asked)))))
 
+(ert-deftest fleet-hooks-a-candidate-that-never-stays-as-it-is-is-passed-over ()
+  :tags '(native)
+  (let ((asked 0))
+    (fleet-hooks-test-with
+        ((fleet-claim-veto-functions
+          (list (lambda (task _)
+                  (cl-incf asked)
+                  (when (equal (plist-get task :name) "TASK-001")
+                    (with-current-buffer (fleet-board-buffer)
+                      (save-excursion
+                        (goto-char (point-min))
+                        (search-forward "Body one")
+                        (insert "!")
+                        (fleet-board--process)
+                        (fleet--mod-settle t))))
+                  nil))))
+      (should (equal "TASK-002" (plist-get (plist-get (fleet-claim nil "timmy") :task) :name)))
+      (should (= 33 asked)))))
+
 (ert-deftest fleet-hooks-a-veto-function-that-claims-comes-to-an-end ()
   :tags '(native)
   (let ((asked 0))

@@ -16,7 +16,10 @@ use crate::{
         wire::{Failure, Reply, Request},
     },
 };
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 /// What to do when a question to another host was not answered.
 pub const READ_HINT: &str =
@@ -45,6 +48,14 @@ pub fn eval(remote: &Remote, settings: &Settings, form: &str) -> Result<String, 
         FarError::Emacs(error @ EmacsError::Lisp(_)) => Failure::new(Code::General, "lisp-error", error.to_string()),
         error => eval_failure(remote, error),
     })
+}
+
+/// The command that shows a frame of the Emacs of `remote` in this terminal and evaluates `form` in it.
+pub fn terminal(remote: &Remote, settings: &Settings, form: &str) -> Result<Command, Failure> {
+    let socket = settings.far_socket()?;
+    let command =
+        Ssh::new(remote, &ui::progress).map_err(FarError::from).and_then(|ssh| far_emacs::terminal(&ssh, socket, form));
+    command.map_err(|error| eval_failure(remote, error))
 }
 
 fn eval_failure(remote: &Remote, error: FarError) -> Failure {

@@ -73,7 +73,7 @@ enum Verb {
     Man(man::ManArgs),
 }
 
-/// Runs the program with the process's arguments and environment, as `fleet` or as [`append::WRAPPER`].
+/// Runs the program with the process's arguments and environment, as `fleet` or as `fleet-append`.
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let ran = match append::is_wrapper(arguments.first().map(|name| name.as_os_str())) {

@@ -60,18 +60,18 @@ impl Engine {
                 Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
             },
             Call::Status => reply.status = Some(self.status()),
-            Call::Archive { .. } => match self.archive_preview(&request.call, now) {
-                Ok(archiving) => {
-                    reply.tasks = Some(archiving.tasks);
-                    reply.notices = archiving.notices;
-                }
-                Err(failure) => return Reply::refused(Some(&request.id), failure),
-            },
             Call::Report { limit, events } => match self.recent(*events) {
                 Ok(recent) => {
                     reply.status = Some(self.status());
                     reply.tasks = Some(self.concerning(request.agent.as_ref(), *limit, now));
                     reply.events = Some(recent);
+                }
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
+            Call::Archive { .. } => match self.archive_preview(&request.call, now) {
+                Ok(archiving) => {
+                    reply.tasks = Some(archiving.tasks);
+                    reply.notices = archiving.notices;
                 }
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
             },

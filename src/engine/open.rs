@@ -131,10 +131,10 @@ pub(super) struct History {
     pub(super) without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
-    /// The file is one that the journal knows.
-    pub(super) is_known: bool,
     /// The first start since the last one by an Emacs, or the number after the last record.
     news_from: u64,
+    /// The file is one that the journal knows.
+    pub(super) is_known: bool,
 }
 
 impl History {
@@ -170,7 +170,7 @@ impl History {
         let (covers, without) = file.map_or((0, Vec::new()), |file| (file.covers, file.without));
         opened.push((covers, u64::MAX));
         let (news_from, is_known) = (news_from.unwrap_or(last + 1), same.is_some());
-        Ok(Self { covers, without: without.into_iter().collect(), void: opened, is_known, news_from })
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened, news_from, is_known })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {

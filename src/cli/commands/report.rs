@@ -57,6 +57,9 @@ pub struct ReportInfo<'a> {
     at: String,
     /// By which way the owner was reached.
     way: &'static str,
+    /// The host of the owner, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     /// The board and its owner.
     status: &'a StatusInfo,
     /// What the agent holds.
@@ -86,8 +89,8 @@ pub fn run(args: ReportArgs, settings: &Settings) -> Result<Outcome, Refused> {
     }
     let more = pending.len() > args.limit as usize;
     let pending = &pending[..pending.len().min(args.limit as usize)];
-    let halt = halt.as_deref();
-    let info = ReportInfo { agent, at: now.to_string(), way, halt, status, active, pending, more, events };
+    let (halt, host) = (halt.as_deref(), settings.remote.as_ref().map(|remote| remote.host.as_str()));
+    let info = ReportInfo { agent, at: now.to_string(), way, host, halt, status, active, pending, more, events };
     let text = text(&info);
     Ok(Outcome::value(json!({ "v": 1, "ok": true, "report": info }), text))
 }
@@ -125,8 +128,10 @@ fn text(report: &ReportInfo<'_>) -> String {
 
 /// Who answered by which way, how the board is, how many tasks there are.
 fn board(report: &ReportInfo<'_>) -> String {
-    let ReportInfo { status, way, .. } = report;
-    let mut text = format!("owner    {}, process {}, fleet {}, by {way}\n", status.owner, status.pid, status.version);
+    let ReportInfo { status, way, host, .. } = report;
+    let host = host.map(|host| format!(" to {host}")).unwrap_or_default();
+    let StatusInfo { owner, pid, version, .. } = status;
+    let mut text = format!("owner    {owner}, process {pid}, fleet {version}, by {way}{host}\n");
     if let Some(reason) = report.halt {
         let _ = writeln!(text, "HALT     {}", if reason.is_empty() { "no reason was given" } else { reason });
     }
