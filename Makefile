@@ -9,8 +9,6 @@ CARGO_FLAGS ?= --locked
 
 # Where `install` puts things; DESTDIR is for packagers.
 PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
-BINDIR := $(DESTDIR)$(PREFIX)/bin
-LISPDIR := $(DESTDIR)$(PREFIX)/share/emacs/site-lisp/fleet
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PROGRAM := $(TARGET)/$(PROFILE)/fleet
@@ -19,7 +17,7 @@ MODULE := lisp/fleet-module-$(VERSION).so
 
 # rustup's tools come first: a distribution's own rustc may be too old, and a fresh rustup is not on PATH yet.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
-export EMACS CARGO CARGO_FLAGS PROGRAM MODULE TARGET
+export EMACS CARGO CARGO_FLAGS PROGRAM MODULE TARGET PREFIX DESTDIR
 
 .DEFAULT_GOAL := help
 # cargo uses the cores already, and two of them only wait for each other.
@@ -51,8 +49,7 @@ bench: build ## measure the board
 
 # With sudo, what the user has built is installed; root's cargo is not asked.
 install: $(if $(SUDO_USER),$(PROGRAM) $(MODULE),build) ## install below PREFIX (~/.local; /usr/local for root)
-	@scripts/place.sh 755 "$(BINDIR)" "$(PROGRAM)"
-	@scripts/place.sh 644 "$(LISPDIR)" lisp/*.el lisp/*.elc "$(MODULE)"
+	@scripts/install.sh install
 	@echo "fleet $(VERSION) is in $(PREFIX)/bin; for Emacs:"
 	@echo "  (add-to-list 'load-path \"$(PREFIX)/share/emacs/site-lisp/fleet\") (require 'fleet)"
 
@@ -60,8 +57,7 @@ $(PROGRAM) $(MODULE):
 	@echo "$@ is missing: run make build first" >&2; exit 1
 
 uninstall: ## remove what install put there
-	rm -f "$(BINDIR)/fleet"
-	rm -rf "$(LISPDIR)"
+	@scripts/install.sh uninstall
 
 clean: ## remove everything that was built
 	$(CARGO) clean

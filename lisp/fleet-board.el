@@ -448,6 +448,7 @@ name is let go (R18)."
       (org-mode))
     (fleet-board--default-keywords))
   (add-hook 'write-file-functions #'fleet-save--by-person nil t)
+  (fleet-save-ask-for fleet-watch--person-dirty)
   (fleet-mode 1))
 
 (defun fleet-board--default-keywords ()
@@ -473,6 +474,7 @@ name is let go (R18)."
   (when (fleet-board-buffer)
     (with-current-buffer fleet-watch--buffer
       (remove-hook 'write-file-functions #'fleet-save--by-person t)
+      (kill-local-variable 'buffer-save-without-query)
       (when (bound-and-true-p fleet-mode)
         (fleet-mode -1))))
   (setq fleet-watch--buffer nil
@@ -569,6 +571,7 @@ Clients find it through the owner file."
   (add-hook 'after-revert-hook #'fleet-board--reverted)
   (add-hook 'kill-buffer-hook #'fleet-board--killed)
   (add-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
+  (add-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
   (setq fleet-board--timer (run-with-timer 1 1 #'fleet-board--every-second)))
 
 (defun fleet-board--emacs-ends ()
@@ -587,6 +590,7 @@ non-nil if a board was served."
   (remove-hook 'after-revert-hook #'fleet-board--reverted)
   (remove-hook 'kill-buffer-hook #'fleet-board--killed)
   (remove-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
+  (remove-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
   (dolist (timer (list fleet-board--timer fleet-board--soon))
     (when (timerp timer)
       (cancel-timer timer)))

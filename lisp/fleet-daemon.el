@@ -22,8 +22,13 @@
 
 ;;; Commentary:
 
-;; What `fleet daemon start' and `fleet daemon stop' call in the Emacs that
-;; they run.
+;; What `fleet daemon start', `fleet daemon stop' and `fleet attach' call in
+;; the Emacs that they run, and what that Emacs tells the service manager
+;; that started it, if one did.
+;;
+;; A sign of life comes from a timer: it proves that the main thread still
+;; comes to rest between commands.  Whatever keeps timers from running for
+;; longer than the manager's patience looks dead to it.
 
 
 ;;; Code:
@@ -33,6 +38,16 @@
 (require 'fleet-rpc)
 
 (defvar debug-on-event)
+
+(declare-function fleet--mod-notify "ext:fleet-module.so" (state))
+(declare-function fleet--mod-summary "ext:fleet-module.so" ())
+(declare-function fleet--mod-watchdog "ext:fleet-module.so" ())
+
+(defconst fleet-daemon-beat-seconds 30
+  "The longest time between two signs of life to the service manager.
+They come at least twice in the time that it has patience.")
+
+(defvar fleet-daemon--beat nil "The timer of the signs of life.")
 
 (defconst fleet-daemon-gc-bytes (* 32 1024 1024)
   "Bytes of new Lisp data between two garbage collections of the daemon.")
@@ -50,7 +65,8 @@ that would open a debugger nobody can see are switched off."
           debug-on-event nil
           ;; Collecting garbage is the longest pause there is: do it less often.
           gc-cons-threshold fleet-daemon-gc-bytes)
-    (plist-get (fleet-serve board) :path)))
+    (prog1 (plist-get (fleet-serve board) :path)
+      (fleet-daemon--announce))))
 
 (defconst fleet-daemon-buffers-max 10
   "How many unsaved buffers are named in a refusal to stop.")
@@ -100,6 +116,48 @@ Refuse while buffers have edits of a person that are not saved; the key
   ;; After the reply to this request has gone out.
   (run-at-time 0 nil #'kill-emacs)
   t)
+
+;;;###autoload
+(defun fleet-daemon-attach ()
+  "Show the served board in the selected frame, for `fleet attach'."
+  (let ((buffer (fleet-board-buffer)))
+    (unless buffer
+      (signal 'fleet-unreachable
+              '("this Emacs shows no board" :hint "see `fleet status'")))
+    (switch-to-buffer buffer)
+    nil))
+
+;;;; The service manager
+
+(defun fleet-daemon--announce ()
+  "Tell the service manager, if there is one, that this Emacs is there.
+From then on it gets signs of life.  Processes that Emacs starts do not
+learn of it: it listens to this process alone."
+  (let ((patience (fleet--mod-watchdog)))
+    (when (getenv "NOTIFY_SOCKET")
+      (dolist (name '("NOTIFY_SOCKET" "WATCHDOG_USEC" "WATCHDOG_PID"))
+        (setenv name nil))
+      (add-hook 'kill-emacs-hook #'fleet-daemon--stopping)
+      ;; A timer first runs when Emacs is done with starting.
+      (run-at-time 0 nil #'fleet-daemon--tell "READY=1")
+      (setq fleet-daemon--beat
+            (run-at-time 0 (min fleet-daemon-beat-seconds
+                                (/ (or patience fleet-daemon-beat-seconds) 2.0))
+                         #'fleet-daemon--alive)))))
+
+(defun fleet-daemon--alive ()
+  "Give the service manager a sign of life and say how the board is."
+  ;; Alive is who gets here, whatever has become of the board.
+  (let ((summary (ignore-errors (fleet--mod-summary))))
+    (fleet-daemon--tell (format "WATCHDOG=1\nSTATUS=%s" (or summary "no board")))))
+
+(defun fleet-daemon--stopping ()
+  "Tell the service manager that this Emacs ends."
+  (fleet-daemon--tell "STOPPING=1"))
+
+(defun fleet-daemon--tell (state)
+  "Send STATE to the service manager; that it does not listen is no error."
+  (ignore-errors (fleet--mod-notify state)))
 
 (provide 'fleet-daemon)
 ;;; fleet-daemon.el ends here

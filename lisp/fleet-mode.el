@@ -34,6 +34,7 @@
 (require 'easymenu)
 (require 'fleet-queue)
 
+(declare-function fleet--mod-halted "ext:fleet-module.so" ())
 (declare-function fleet-unserve "fleet-board" ())
 
 (defvar fleet-mode-line nil
@@ -56,6 +57,7 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     (define-key map "v" #'fleet-show)
     (define-key map "l" #'fleet-list)
     (define-key map "p" #'fleet-poll)
+    (define-key map "H" #'fleet-halt)
     (define-key map "i" #'fleet-status)
     (define-key map "L" #'fleet-log)
     (define-key map "?" #'fleet-describe-keys)
@@ -90,6 +92,8 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     ["Show this task" fleet-show]
     ["List all tasks" fleet-list]
     ["List what is ready" fleet-poll]
+    ["Halt the fleet" fleet-halt]
+    ["Resume" fleet-resume]
     ["Status" fleet-status]
     ["Log" fleet-log]
     "--"
@@ -100,6 +104,12 @@ A mode line construct; the owner of the board sets it buffer-locally.")
   (interactive)
   (describe-keymap 'fleet-command-map))
 
+(defun fleet-mode--halt ()
+  "Return what the mode line says of a halted fleet, or nil.
+It looks at the HALT file itself, whoever made it."
+  (when (ignore-errors (fleet--mod-halted))
+    (propertize " HALT" 'face 'error 'help-echo (ignore-errors (fleet--mod-halted)))))
+
 ;;;###autoload (autoload 'fleet-mode "fleet" nil t)
 (define-minor-mode fleet-mode
   "Keys, menu and mode line for the board that is served.
@@ -107,7 +117,7 @@ It is turned on where a board is served; by itself it changes nothing
 about the board.
 
 \\{fleet-mode-map}"
-  :lighter (" Fleet" fleet-mode-line)
+  :lighter (" Fleet" (:eval (fleet-mode--halt)) fleet-mode-line)
   :keymap fleet-mode-map
   :group 'fleet)
 

@@ -58,7 +58,7 @@ have_rust_tools() {
 missing_packages() {
     have_emacs || echo emacs-nox
     have_cc || echo gcc libc6-dev
-    for tool in make git curl tmux strace; do
+    for tool in make git curl jq tmux strace; do
         have $tool || echo $tool
     done
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates

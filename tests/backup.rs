@@ -14,6 +14,7 @@ fn ask(board: &Path, id: &str, call: Call) -> Reply {
         v: WIRE_VERSION,
         id: RequestId::new(id).expect("an id"),
         agent: Some(AgentName::new("timmy").expect("a name")),
+        board: None,
         call,
     };
     offline::run(board, Policy::default(), &request)

@@ -153,14 +153,21 @@ fn nobody_to_ask_exits_6_and_says_how_to_start() {
 }
 
 #[test]
-fn another_host_is_refused_before_anything_happens_here() {
+fn while_another_host_is_configured_nothing_is_asked_here() {
     let sandbox = Sandbox::new();
     sandbox.own(Some(&sandbox.path("nowhere")));
-    for verb in [&["poll"][..], &["eval", "1"], &["daemon", "start"], &["poll", "--offline"]] {
-        let ran = Ran::of(sandbox.command(verb).env("BEZALEL_HOST", "bezalel"));
-        assert_eq!(ran.code, 6, "{ran:?}");
-        assert!(ran.stderr.contains("BEZALEL_HOST"), "{ran:?}");
+    sandbox.script("ssh", "echo 'ssh: connect to host bezalel port 22: Connection refused' >&2; exit 255");
+    sandbox.script("emacsclient", "touch $HOME/asked");
+    for (verb, code) in
+        [(&["poll"][..], 6), (&["eval", "1"], 6), (&["daemon", "start"], 2), (&["poll", "--offline"], 2)]
+    {
+        let mut command = sandbox.command(verb);
+        let ran = Ran::of(command.env("BEZALEL_HOST", "bezalel").env("XDG_RUNTIME_DIR", sandbox.path("")));
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.stderr.contains("bezalel"), "{ran:?}");
+        assert!(!ran.stderr.contains("unknown"), "nothing was sent: {ran:?}");
     }
+    assert!(!sandbox.path("asked").exists());
 }
 
 #[test]

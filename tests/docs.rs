@@ -3,7 +3,7 @@
 //! Each test holds one page against the sources, and then shows that it would have seen a word that is wrong.
 
 mod code;
-mod pages;
+pub(crate) mod pages;
 
 use crate::tidy::tree::Sources;
 use fleet::core::{
@@ -80,6 +80,7 @@ fn every_field_of_a_reply_is_documented() {
         ("src/core/queue/event.rs", "pub struct Event {", "event"),
         ("src/adapters/owner.rs", "pub struct OwnerInfo {", "owner"),
         ("src/cli/commands/daemon/info.rs", "pub struct DaemonInfo {", "daemon"),
+        ("src/cli/commands/report.rs", "pub struct ReportInfo<'a> {", "report"),
     ];
     let rule = |page: &Page| {
         let compared = structs.iter().flat_map(|(path, head, table)| {
@@ -274,7 +275,9 @@ fn every_option_of_the_configuration_is_documented_with_variable_unit_and_defaul
         Kind::Agent => "name".to_owned(),
         Kind::Path => "path".into(),
         Kind::Program => "program".into(),
-        Kind::Text => "text".into(),
+        Kind::PathOrNone => "path, none".into(),
+        Kind::Host => "host".into(),
+        Kind::User => "name".into(),
         Kind::Number { unit: "", .. } => "number".into(),
         Kind::Number { unit, .. } => unit.into(),
         Kind::Switch => "true, false".into(),
@@ -291,6 +294,19 @@ fn every_option_of_the_configuration_is_documented_with_variable_unit_and_defaul
     };
     let wrong = [("| `remote.host` |", "| `remote.name` |"), ("| `600` |", "| `60` |"), ("| seconds |", "| minutes |")];
     holds(rule, &Page::read(README), &wrong);
+}
+
+#[test]
+fn every_check_of_the_doctor_is_documented() {
+    let sources = Sources::rust("src").keep(|path| path.starts_with("src/cli/commands/doctor/"));
+    let heads = ["fine(", "warning(", "broken(", "of_failure("].map(|verdict| format!("Finding::{verdict}"));
+    let name = |rest: &str| Some(rest.trim_start().strip_prefix('"')?.split('"').next()?.to_owned());
+    let named =
+        |text: &str| -> Words { heads.iter().flat_map(|head| text.split(head).skip(1)).filter_map(name).collect() };
+    let checks: Words = sources.iter().flat_map(|source| named(&source.text)).collect();
+    assert!(checks.len() > 15, "only these checks were found: {checks:?}");
+    let rule = |page: &Page| compare("the check", &checks, &page.keys("check"));
+    holds(rule, &Page::read(README), &[("| `autosave`,", "| `auto-save`,"), ("| `queue`,", "| `tasks`,")]);
 }
 
 /// What the program prints to an agent that goes the way of the tour, line by line.

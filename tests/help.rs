@@ -1,10 +1,14 @@
 //! What a help text shows can be typed as it stands, on the board of the examples.
 
-use crate::support::program::{Ran, Sandbox};
+use crate::support::{
+    program::{Ran, Sandbox},
+    sandbox::lisp_dir,
+};
 use std::{fs, path::Path};
 
-/// Examples of these need an Emacs, which an offline board does not have; `live_doors.rs` runs those verbs.
-const WITH_EMACS: [&str; 2] = ["eval", "daemon"];
+/// Examples of these need an Emacs, which an offline board does not have, or another host; `live_doors.rs`, `attach.rs` and
+/// `peer.rs` run those verbs.
+const WITH_OTHERS: [&str; 4] = ["attach", "eval", "daemon", "peer"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
 const OF_A_HOLDER: [&str; 4] = ["done", "fail", "release", "note"];
 
@@ -28,7 +32,8 @@ fn example_board() -> Sandbox {
 }
 
 fn offline(sandbox: &Sandbox, example: &str) -> Ran {
-    sandbox.fleet(&[&["--offline"], words(example).as_slice()].concat())
+    let args = [&["--offline"], words(example).as_slice()].concat();
+    Ran::of(sandbox.command(&args).env("FLEET_LISP", lisp_dir()))
 }
 
 #[test]
@@ -36,7 +41,7 @@ fn every_example_of_a_help_text_works_as_typed() {
     let help = Sandbox::new().fleet(&["--help"]).stdout;
     let (_, listed) = help.split_once("Commands:\n").expect("a list of verbs");
     let names = listed.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
-    let verbs: Vec<&str> = names.filter(|name| *name != "help" && !WITH_EMACS.contains(name)).collect();
+    let verbs: Vec<&str> = names.filter(|name| *name != "help" && !WITH_OTHERS.contains(name)).collect();
     assert!(verbs.len() >= 14, "{verbs:?}");
     for verb in verbs {
         let help = Sandbox::new().fleet(&[verb, "--help"]).stdout;

@@ -211,7 +211,15 @@ fn r2_r4_after_the_journal_failed_nothing_is_told_but_the_status() {
 fn r1_the_journal_gives_the_number_and_a_refusal_has_none() {
     let mut desk = Desk::new(BOARD);
     let claimed = desk.ask("timmy", desk::claim("Unnamed"));
-    let log = Call::Log { after: None, task: None, agent: Some("timmy".into()), limit: None };
+    let log = Call::Log {
+        after: None,
+        task: None,
+        agent: Some("timmy".into()),
+        kinds: vec![],
+        since: None,
+        until: None,
+        limit: None,
+    };
     let events = desk.ask("timmy", log).events.expect("a log");
     assert_eq!(events.iter().filter_map(|event| event["number"].as_u64()).next_back(), claimed.number);
 

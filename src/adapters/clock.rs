@@ -21,6 +21,17 @@ pub fn now() -> Now {
     }
 }
 
+/// The moment at which a clock in this machine's time zone shows `local`; `None` where no calendar does.
+pub fn at_local(local: jiff::civil::DateTime) -> Option<Stamp> {
+    local.to_zoned(jiff::tz::TimeZone::system()).ok().map(|zoned| at(zoned.timestamp()))
+}
+
+/// `moment` with the offset that this machine's time zone has then.
+pub fn at(moment: jiff::Timestamp) -> Stamp {
+    let zoned = moment.to_zoned(jiff::tz::TimeZone::system());
+    Stamp::new(moment.as_millisecond(), zoned.offset().seconds())
+}
+
 /// What the kernel calls this run of the machine; empty where it does not tell.
 pub fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Starts an Emacs that holds a board: which program, with which arguments, logging where.
 
-use super::{config_file::CONFIG_VARIABLE, owner::BoardPlace};
+use super::{config_file::CONFIG_VARIABLE, notify_socket::NOTIFY_VARIABLES, owner::BoardPlace};
 use crate::core::code::Code;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Deserialize;
@@ -109,11 +109,16 @@ impl Launch {
     /// Becomes Emacs, first leaving the caller's session if `detach`. Returns only when that fails.
     pub fn exec(&self, detach: bool) -> Result<Infallible, LaunchError> {
         make_directory(self.socket.parent().unwrap_or(Path::new("/")))?;
+        let mut command = self.command();
         if detach {
             // Fails only for a group leader, which has no terminal to lose to its parent either.
             let _ = rustix::process::setsid();
+            // Who started us may be a service itself: its manager waits for its own signs of life, not for Emacs's.
+            for name in NOTIFY_VARIABLES {
+                command.env_remove(name);
+            }
         }
-        let source = self.command().exec();
+        let source = command.exec();
         Err(LaunchError::Start { program: self.program.clone(), source })
     }
 

@@ -14,9 +14,11 @@ use std::{ffi::OsStr, io, path::Path, process::Command, time::Duration};
 /// The longest single argument that Linux passes to a program, its final NUL included.
 const ARGUMENT_BYTES_MAX: usize = 128 << 10;
 /// The most that is read of an answer: a reply in base64 with its quotes.
-const ANSWER_BYTES_MAX: u64 = (REPLY_BYTES_MAX as u64).div_ceil(3) * 4 + 16;
+pub(super) const ANSWER_BYTES_MAX: u64 = (REPLY_BYTES_MAX as u64).div_ceil(3) * 4 + 16;
 /// Variables that make emacsclient talk to something else than the socket it is told, or start an editor.
 const MISLEADING_VARIABLES: [&str; 3] = ["ALTERNATE_EDITOR", "EMACS_SOCKET_NAME", "EMACS_SERVER_FILE"];
+/// How emacsclient says that nobody listens on the socket.
+const NO_SERVER: [&str; 4] = ["can't find socket", "can't connect", "error accessing socket", "... too long"];
 
 /// Why Emacs gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +55,14 @@ impl EmacsError {
 
 /// Sends `request` to `fleet-rpc` in the Emacs at `socket` and returns its reply.
 pub fn rpc(socket: &Path, request: &Request, timeout: Duration) -> Result<Reply, EmacsError> {
-    let json = serde_json::to_vec(request).expect("a request holds only text and numbers");
-    let answer = eval(socket, &format!("(fleet-rpc \"{}\")", BASE64.encode(json)), timeout)?;
+    let answer = eval(socket, &rpc_form(request), timeout)?;
     read_reply(&answer, &request.id)
+}
+
+/// The Lisp form that carries `request`: one call with one string, in which nothing needs quoting.
+pub(super) fn rpc_form(request: &Request) -> String {
+    let json = serde_json::to_vec(request).expect("a request holds only text and numbers");
+    format!("(fleet-rpc \"{}\")", BASE64.encode(json))
 }
 
 /// Evaluates the Lisp `form` in the Emacs at `socket` and returns its value as Emacs prints it.
@@ -66,17 +73,32 @@ pub fn eval(socket: &Path, form: &str, timeout: Duration) -> Result<String, Emac
     if form.contains('\0') {
         return Err(EmacsError::Nul);
     }
-    let mut command = Command::new("emacsclient");
-    command.arg("-s").arg(socket).args(["-e", "--"]).arg(OsStr::new(form));
-    for variable in MISLEADING_VARIABLES {
-        command.env_remove(variable);
-    }
+    let mut command = client(socket);
+    command.args(["-e", "--"]).arg(OsStr::new(form));
     match run(&mut command, timeout, ANSWER_BYTES_MAX) {
         Ok(finished) => judge(finished),
         Err(RunError::TimedOut { limit, .. }) => Err(EmacsError::TimedOut(limit)),
         Err(e @ RunError::Start { .. }) => Err(EmacsError::Start(e)),
         Err(e @ RunError::Lost { .. }) => Err(EmacsError::Garbled(e.to_string())),
     }
+}
+
+/// The client that makes a frame of the Emacs at `socket` in the caller's terminal, and evaluates `form` in it. The
+/// value is not printed: it would stand in the middle of the frame.
+pub fn terminal(socket: &Path, form: &str) -> Command {
+    let mut command = client(socket);
+    command.args(["-t", "-u", "-e", "--"]).arg(form);
+    command
+}
+
+/// The client for the Emacs at `socket` and no other.
+fn client(socket: &Path) -> Command {
+    let mut command = Command::new("emacsclient");
+    command.arg("-s").arg(socket);
+    for variable in MISLEADING_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
 }
 
 /// Whether something accepts connections on `socket`: a file that a dead Emacs left behind does not.
@@ -88,27 +110,34 @@ pub fn listens(socket: &Path) -> bool {
 }
 
 fn judge(finished: Finished) -> Result<String, EmacsError> {
-    let Finished { status, stdout, stderr } = finished;
-    if let Some(error) = stderr.strip_prefix("*ERROR*: ") {
-        return Err(EmacsError::Lisp(error.into()));
+    check(&finished)?;
+    let stdout = String::from_utf8(finished.stdout);
+    let stdout = stdout.map_err(|_| EmacsError::Garbled("Emacs answered no valid UTF-8".into()))?;
+    match stdout.trim_end_matches('\n') {
+        "" => Err(EmacsError::Garbled("Emacs ended before it answered".into())),
+        value => Ok(value.into()),
     }
-    let no_server = ["can't find socket", "can't connect", "error accessing socket"];
-    if !status.success() && no_server.iter().any(|sign| stderr.contains(sign)) {
-        return Err(EmacsError::NoServer(first_line(&stderr)));
+}
+
+/// What emacsclient itself reports. Its success means only that its output is worth a look.
+pub(super) fn check(finished: &Finished) -> Result<(), EmacsError> {
+    let Finished { status, stderr, .. } = finished;
+    // Other programs may have complained before, over there.
+    let error = stderr.match_indices("*ERROR*: ").find(|(at, _)| stderr[..*at].ends_with('\n') || *at == 0);
+    if let Some((at, sign)) = error {
+        return Err(EmacsError::Lisp(stderr[at + sign.len()..].into()));
     }
-    let stdout = String::from_utf8(stdout).map_err(|_| EmacsError::Garbled("Emacs answered no valid UTF-8".into()))?;
-    match (status.success(), stdout.trim_end_matches('\n')) {
-        (true, "") => Err(EmacsError::Garbled("Emacs ended before it answered".into())),
-        (true, value) => Ok(value.into()),
-        (false, _) => Err(EmacsError::Garbled(format!("emacsclient failed ({status}): {}", first_line(&stderr)))),
+    let is_absence = |line: &&str| line.contains("emacsclient: ") && NO_SERVER.iter().any(|sign| line.contains(sign));
+    match stderr.lines().find(is_absence) {
+        Some(line) if !status.success() => Err(EmacsError::NoServer(excerpt(line))),
+        _ if status.success() => Ok(()),
+        _ => Err(EmacsError::Garbled(format!("emacsclient failed ({status}): {}", first_line(stderr)))),
     }
 }
 
 fn read_reply(answer: &str, id: &RequestId) -> Result<Reply, EmacsError> {
     let garbled = |what: &str| EmacsError::Garbled(format!("Emacs answered {what}: `{}`", excerpt(answer)));
-    let inner = answer.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let json = inner.and_then(|text| BASE64.decode(text).ok()).ok_or_else(|| garbled("no Fleet reply"))?;
-    let reply: Reply = serde_json::from_slice(&json).map_err(|_| garbled("no Fleet reply"))?;
+    let reply = decoded(answer).ok_or_else(|| garbled("no Fleet reply"))?;
     // A reply without id is Fleet's word that the request could not even be read.
     let ours = reply.id.as_ref().map_or(!reply.ok, |answered| answered == id);
     if ours { Ok(reply) } else { Err(garbled("another request")) }
@@ -116,16 +145,21 @@ fn read_reply(answer: &str, id: &RequestId) -> Result<Reply, EmacsError> {
 
 /// The refusal in `answer`, what [`eval`] returned, if it is one: a reply in base64, as `fleet-rpc` answers.
 pub fn refusal(answer: &str) -> Option<Failure> {
+    decoded(answer)?.error
+}
+
+/// The reply that `answer` is, a Lisp string in base64, to whatever request.
+pub(super) fn decoded(answer: &str) -> Option<Reply> {
     let inner = answer.strip_prefix('"')?.strip_suffix('"')?;
-    let reply: Reply = serde_json::from_slice(&BASE64.decode(inner).ok()?).ok()?;
-    reply.error
+    serde_json::from_slice(&BASE64.decode(inner).ok()?).ok()
 }
 
 fn first_line(text: &str) -> String {
     excerpt(text.lines().next().unwrap_or("no message"))
 }
 
-fn excerpt(text: &str) -> String {
+/// As much of `text` as a message repeats.
+pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(200).collect()
 }
 

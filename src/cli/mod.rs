@@ -1,20 +1,23 @@
 //! The program: arguments in, one request out, its reply printed.
 //!
 //! Each verb has a file in `commands` with its help, its arguments and its run. Verbs return what to print; `ui`
-//! prints it; `reach` finds the owner of the board and never prints.
+//! prints it; `reach` and `far` find the owner of the board, on this host or on another, and print nothing themselves.
 
 mod commands;
 mod fail;
+mod far;
+mod moment;
 mod options;
 mod parse;
 mod reach;
+mod remote;
 mod task_text;
 mod ui;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, claim, config, daemon, done, eval, fail as fail_verb, list, log, note, poll, release, requeue, show,
-    skip, status,
+    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt, list, log,
+    man, note, peer, poll, release, report, requeue, resume, show, skill, skip, status,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -53,30 +56,55 @@ enum Verb {
     Show(show::ShowArgs),
     List(list::ListArgs),
     Status(status::StatusArgs),
+    Report(report::ReportArgs),
+    Halt(halt::HaltArgs),
+    Resume(resume::ResumeArgs),
     Log(log::LogArgs),
     Eval(eval::EvalArgs),
+    Attach(attach::AttachArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
     Daemon(daemon::DaemonArgs),
+    Peer(peer::PeerArgs),
+    Skill(skill::SkillArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
-/// Runs the program with the process's arguments and environment.
+/// Runs the program with the process's arguments and environment, as `fleet` or as `fleet-append`.
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|m| Cli::from_arg_matches(&m));
-    match parsed {
-        Ok(cli) => {
-            let json = cli.options.json;
-            ui::print(cli.run(), json)
-        }
+    let ran = match append::is_wrapper(arguments.first().map(|name| name.as_os_str())) {
+        true => append::Wrapper::try_parse_from(&arguments).map(|wrapper| {
+            let (options, words) = wrapper.take_apart();
+            (options.json, append_words(options, &words))
+        }),
+        false => Cli::try_parse_from(&arguments).map(|cli| (cli.options.json, cli.run())),
+    };
+    match ran {
+        Ok((json, result)) => ui::print(result, json),
         Err(error) => ui::print_usage(&error, arguments.iter().any(|a| a == "--json")),
     }
 }
 
+fn append_words(options: GlobalOptions, words: &[String]) -> Result<Outcome, Refused> {
+    let mut settings = Settings::resolve(options, |name| std::env::var_os(name))?;
+    settings.check_host()?;
+    append::run_wrapper(words, &mut settings)
+}
+
 impl Cli {
     fn run(self) -> Result<Outcome, Refused> {
-        let settings = Settings::resolve(self.options, |name| std::env::var_os(name))?;
-        if !matches!(self.verb, Verb::Config(_)) {
-            settings.refuse_remote()?;
+        let settings = Settings::resolve(self.options, |name| std::env::var_os(name));
+        let settings = match (settings, &self.verb) {
+            // What stops every other verb is what this one is asked about.
+            (Err(failure), Verb::Doctor(args)) => return doctor::run(args, Err(&failure)),
+            (settings, _) => settings?,
+        };
+        let asks_nobody =
+            matches!(self.verb, Verb::Config(_) | Verb::Peer(_) | Verb::Skill(_) | Verb::Completions(_) | Verb::Man(_));
+        if !asks_nobody {
+            settings.check_host()?;
         }
         match self.verb {
             Verb::Poll(args) => poll::run(args, &settings),
@@ -92,10 +120,19 @@ impl Cli {
             Verb::Show(args) => show::run(args, &settings),
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),
+            Verb::Report(args) => report::run(args, &settings),
+            Verb::Halt(args) => halt::run(&args, &settings),
+            Verb::Resume(args) => resume::run(&args, &settings),
             Verb::Log(args) => log::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
+            Verb::Attach(args) => attach::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),
+            Verb::Doctor(args) => doctor::run(&args, Ok(&settings)),
             Verb::Daemon(args) => daemon::run(args, &settings),
+            Verb::Peer(args) => peer::run(args, &settings),
+            Verb::Skill(args) => skill::run(args, &settings),
+            Verb::Completions(args) => completions::run(&args, Cli::command()),
+            Verb::Man(args) => man::run(&args, Cli::command()),
         }
     }
 }

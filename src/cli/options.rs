@@ -4,15 +4,18 @@ use super::{
     fail::{Refused, usage},
     parse,
     reach::{self, Via},
+    remote,
 };
 use crate::{
     adapters::{
         clock,
         config_file::{self, ConfigError},
+        ssh::Remote,
     },
     core::{
         code::Code,
         config::{BadValue, CONFIG_SECS_MAX, Config, ConfigOption, Key, Origin, Setting},
+        host::Host,
         id::{AgentName, RequestId},
         wire::{Call, Failure, Reply, Request, WIRE_VERSION},
     },
@@ -64,6 +67,8 @@ pub struct Settings {
     pub agent: Option<AgentName>,
     /// The board.
     pub board: PathBuf,
+    /// Whether the answer is for programs.
+    pub json: bool,
     /// The id of this run's request, the same in every retry.
     pub request_id: RequestId,
     /// How long a request may take.
@@ -72,6 +77,8 @@ pub struct Settings {
     pub offline: bool,
     /// Which transports may be used.
     pub via: Via,
+    /// The host whose Emacs holds the board; `None` is this one.
+    pub remote: Option<Remote>,
     /// The configuration file that was named on the command line, absolute.
     pub config_file: Option<PathBuf>,
     /// Everything that can be configured, with where it came from.
@@ -86,27 +93,70 @@ impl Settings {
         let mut config = config_file::load(config_file.as_deref(), &env)?;
         options.overlay(&mut config).map_err(ConfigError::from)?;
         let home = env("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let remote = remote::configured(&config, home.as_deref(), &env)?;
         let via = config.text(Key::Via).and_then(|word| Via::from_str(word, false).ok());
         Ok(Self {
             agent: config.agent(),
             board: config.path(Key::Board, home.as_deref()).ok_or_else(|| no_home(Key::Board))?,
+            json: options.json,
             request_id: options.request_id.unwrap_or_else(clock::fresh_request_id),
             timeout: Duration::from_secs(config.number(Key::TimeoutSecs).expect("it has a default")),
             offline: options.offline,
             via: via.expect("the choices are the transports"),
+            remote,
             config_file,
             config,
             home,
         })
     }
 
-    /// Says so when another host is configured: doing the request here instead would be wrong.
-    pub fn refuse_remote(&self) -> Result<(), Failure> {
-        let Some(host) = self.config.setting(Key::RemoteHost) else { return Ok(()) };
-        let Setting { value, origin } = host;
-        let message = format!("the daemon is on `{}` ({origin}), but this version does not reach it", value.display());
-        let hint = "unset BEZALEL_HOST for the board on this host, or run `fleet` on that host";
-        Err(Failure::new(Code::Unreachable, "remote-unsupported", message).hint(hint))
+    /// Refuses ways that do not lead to the host that is configured: doing the request elsewhere would be wrong.
+    pub fn check_host(&self) -> Result<(), Failure> {
+        match (&self.remote, self.via) {
+            (None, Via::Ssh) => Err(usage("no-host", "--via ssh needs a host, and none is configured")
+                .hint("name it with BEZALEL_HOST or remote.host in fleet.toml")),
+            (None, _) => Ok(()),
+            (Some(_), _) if self.offline => Err(self.not_this_host("--offline")),
+            (Some(_), Via::Socket) => Err(self.not_this_host("--via socket")),
+            (Some(_), Via::Emacsclient) => Err(self.not_this_host("--via emacsclient")),
+            (Some(_), Via::Auto | Via::Ssh) => Ok(()),
+        }
+    }
+
+    /// Refuses `what`, which works on this host only, when another one is configured.
+    pub fn need_this_host(&self, what: &str) -> Result<(), Failure> {
+        if self.remote.is_some() { Err(self.not_this_host(what)) } else { Ok(()) }
+    }
+
+    fn not_this_host(&self, what: &str) -> Failure {
+        let host = self.config.setting(Key::RemoteHost);
+        let host = host.map(|Setting { value, origin }| format!("`{}` ({origin})", value.display()));
+        let message = format!("{what} is about this host, but the board is on {}", host.unwrap_or_default());
+        usage("not-this-host", message).hint("run it there, or unset BEZALEL_HOST for the board on this host")
+    }
+
+    /// The person's home directory, if HOME says where.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// Emacs's server socket on the other host, where a relative path begins at the home directory.
+    pub fn far_socket(&self) -> Result<&str, Failure> {
+        let path = self.config.text(Key::EmacsSocket);
+        let path = path.ok_or_else(|| usage("bad-socket-path", "the path of Emacs's socket is not UTF-8"))?;
+        Ok(path.strip_prefix("~/").unwrap_or(path))
+    }
+
+    /// `host` on the terms that are configured, the port apart, which belongs to the configured host only.
+    pub fn remote_to(&self, host: Host, port: Option<u16>) -> Result<Remote, Failure> {
+        let own = self.config.host().as_ref() == Some(&host);
+        let remote = remote::to(host, &self.config, self.home.as_deref(), |name| std::env::var_os(name))?;
+        Ok(Remote { port: port.or(remote.port.filter(|_| own)), ..remote })
+    }
+
+    /// The file of trusted host keys.
+    pub fn known_hosts(&self) -> Result<PathBuf, Failure> {
+        remote::known_hosts(&self.config, self.home.as_deref(), |name| std::env::var_os(name))
     }
 
     /// A configured path; `None` if there is none.
@@ -122,18 +172,43 @@ impl Settings {
         Ok(absolute(&self.path(Key::EmacsSocket)?.expect("it has a default")))
     }
 
+    /// The board as the owner is told it; `None` if nobody named one, and whichever that Emacs has will do.
+    fn named_board(&self) -> Result<Option<String>, Failure> {
+        let named = self.config.setting(Key::Board).filter(|board| board.origin != Origin::Default);
+        let Some(Setting { value, origin }) = named else { return Ok(None) };
+        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| bad_board(origin, "is not UTF-8"));
+        match &self.remote {
+            None => text(&absolute(&self.board)).map(Some),
+            Some(_) if Path::new(value).is_absolute() => text(Path::new(value)).map(Some),
+            Some(_) => Err(bad_board(origin, "is not absolute, and the board is on another host")
+                .hint("name the board by its absolute path there")),
+        }
+    }
+
     /// Refuses verbs that only an agent can ask for.
     pub fn need_agent(&self) -> Result<(), Failure> {
-        match self.agent {
-            Some(_) => Ok(()),
-            None => Err(usage("no-agent", "--agent is missing").hint("name yourself with --agent NAME or FLEET_AGENT")),
-        }
+        self.agent().map(|_| ())
+    }
+
+    /// The agent to act as, for verbs that cannot do without.
+    pub fn agent(&self) -> Result<&AgentName, Failure> {
+        self.agent.as_ref().ok_or_else(|| {
+            usage("no-agent", "--agent is missing").hint("name yourself with --agent NAME or FLEET_AGENT")
+        })
     }
 
     /// Sends `call` to the owner of the board and waits for a positive reply.
     pub fn ask(&self, call: Call) -> Result<Reply, Refused> {
-        let request = Request { v: WIRE_VERSION, id: self.request_id.clone(), agent: self.agent.clone(), call };
-        Refused::sort(reach::ask(self, &request).unwrap_or_else(|failure| Reply::refused(Some(&request.id), failure)))
+        self.ask_by(call).map(|(reply, _)| reply)
+    }
+
+    /// As [`Settings::ask`], and by which way the reply came.
+    pub fn ask_by(&self, call: Call) -> Result<(Reply, &'static str), Refused> {
+        let (id, agent, board) = (self.request_id.clone(), self.agent.clone(), self.named_board()?);
+        let request = Request { v: WIRE_VERSION, id, agent, board, call };
+        let refused = |failure| (Reply::refused(Some(&request.id), failure), "");
+        let (reply, way) = reach::ask(self, &request).unwrap_or_else(refused);
+        Refused::sort(reply).map(|reply| (reply, way))
     }
 }
 
@@ -157,11 +232,16 @@ impl GlobalOptions {
     }
 }
 
+fn bad_board(origin: &Origin, what: &str) -> Failure {
+    usage("bad-board-path", format!("the board's path ({origin}) {what}"))
+}
+
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
-fn no_home(key: Key) -> Failure {
+/// A path that has to lie somewhere although there is no home.
+pub(super) fn no_home(key: Key) -> Failure {
     let ConfigOption { name, variable, .. } = key.option();
     Failure::new(Code::Config, "no-home", format!("HOME is not set, and {name} lies below it"))
         .hint(format!("set {variable} to an absolute path"))

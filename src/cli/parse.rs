@@ -1,10 +1,18 @@
 //! Parsers of single arguments. What they refuse is wrong for every board; what a board makes of the rest is its owner's.
 
-use crate::core::id::{AgentName, RequestId, Token};
+use crate::core::{
+    host::Host,
+    id::{AgentName, RequestId, Token},
+};
 
 /// An agent's name.
 pub fn agent(text: &str) -> Result<AgentName, String> {
     AgentName::new(text).map_err(|e| e.to_string())
+}
+
+/// A host.
+pub fn host(text: &str) -> Result<Host, String> {
+    Host::new(text).map_err(|e| e.to_string())
 }
 
 /// A request id.

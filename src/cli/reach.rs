@@ -2,12 +2,13 @@
 //!
 //! A request keeps its id on every way and in every repeat, so that it is executed at most once (R22).
 
-use super::options::Settings;
+use super::{far, options::Settings};
 use crate::{
     adapters::{
         emacsclient::{self, EmacsError},
         owner::{self, OwnerInfo},
         socket::{ClientError, SocketClient},
+        ssh::Remote,
     },
     core::{
         code::Code,
@@ -29,28 +30,43 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Which transports may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
-    /// Fleet's own socket, else emacsclient
+    /// The configured host through ssh; without one, Fleet's own socket, else emacsclient
     Auto,
     /// Fleet's own socket only
     Socket,
     /// Emacsclient only
     Emacsclient,
+    /// Emacsclient on the configured host, through ssh
+    Ssh,
 }
 
 /// One way to the owner.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum Way<'a> {
     Socket,
     Emacsclient,
+    Ssh(&'a Remote),
+}
+
+impl Way<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Way::Socket => "socket",
+            Way::Emacsclient => "emacsclient",
+            Way::Ssh(_) => "ssh",
+        }
+    }
 }
 
 /// Why one attempt gave no reply.
 #[derive(Debug)]
-enum Miss {
+pub(super) enum Miss {
     /// There is nobody this way, and waiting does not help.
     Absent(String),
     /// The request certainly was not taken; worth another try.
     NotSent(String),
+    /// The other host is there, its Emacs is not; worth another try.
+    NoDaemon(String),
     /// The request may have been executed; worth another try with the same id.
     Lost(String),
     /// The request may have been executed; another try would end alike.
@@ -61,21 +77,25 @@ enum Miss {
     Final(Failure),
 }
 
-/// Gets the reply to `request`, positive or not; a [`Failure`] when nobody replied.
-pub fn ask(settings: &Settings, request: &Request) -> Result<Reply, Failure> {
+/// Gets the reply to `request`, positive or not, and the way by which it came, in the words of `--via`; a [`Failure`]
+/// when nobody replied.
+pub fn ask(settings: &Settings, request: &Request) -> Result<(Reply, &'static str), Failure> {
     if settings.offline {
-        return Ok(offline::run(&settings.board, Policy::of(&settings.config), request));
+        return Ok((offline::run(&settings.board, Policy::of(&settings.config, settings.home()), request), "offline"));
     }
-    let ways: &[Way] = match settings.via {
-        Via::Auto => &[Way::Socket, Way::Emacsclient],
-        Via::Socket => &[Way::Socket],
-        Via::Emacsclient => &[Way::Emacsclient],
+    let ways: &[Way<'_>] = match (&settings.remote, settings.via) {
+        (Some(remote), _) => &[Way::Ssh(remote)],
+        (None, Via::Auto) => &[Way::Socket, Way::Emacsclient],
+        (None, Via::Socket) => &[Way::Socket],
+        (None, Via::Emacsclient) => &[Way::Emacsclient],
+        (None, Via::Ssh) => unreachable!("refused when the settings were made"),
     };
     let deadline = Instant::now() + settings.timeout;
-    let mut trail = Trail { request, causes: Vec::new(), in_doubt: false };
+    let remote = settings.remote.as_ref();
+    let mut trail = Trail { request, remote, causes: Vec::new(), in_doubt: false, host_answers: false };
     for way in ways {
         if let Some(reply) = go(*way, settings, deadline, &mut trail)? {
-            return Ok(reply);
+            return Ok((reply, way.name()));
         }
     }
     Err(trail.ended(&settings.board))
@@ -87,7 +107,7 @@ pub fn ask_owner(owner: &OwnerInfo, request: &Request, timeout: Duration) -> Opt
 }
 
 /// Tries one way with its retries; `None` when another way may still lead there.
-fn go(way: Way, settings: &Settings, deadline: Instant, trail: &mut Trail) -> Result<Option<Reply>, Failure> {
+fn go(way: Way<'_>, settings: &Settings, deadline: Instant, trail: &mut Trail) -> Result<Option<Reply>, Failure> {
     for attempt in 0..=RETRIES_MAX {
         if attempt > 0 {
             thread::sleep((RETRY_PAUSE * 2u32.pow(attempt - 1)).min(left(deadline)));
@@ -99,6 +119,7 @@ fn go(way: Way, settings: &Settings, deadline: Instant, trail: &mut Trail) -> Re
         let result = match way {
             Way::Socket => find_and_ask(settings, trail.request, deadline),
             Way::Emacsclient => by_emacsclient(settings, trail.request, deadline),
+            Way::Ssh(remote) => far::ask(remote, settings, trail.request, deadline),
         };
         match result {
             Ok(reply) => return Ok(Some(reply)),
@@ -115,15 +136,20 @@ fn go(way: Way, settings: &Settings, deadline: Instant, trail: &mut Trail) -> Re
 /// What the attempts so far came to.
 struct Trail<'a> {
     request: &'a Request,
+    /// The host that the request is for; `None` is this one.
+    remote: Option<&'a Remote>,
     causes: Vec<String>,
     /// Some attempt may have been executed.
     in_doubt: bool,
+    /// The other host was reached, whatever came of it.
+    host_answers: bool,
 }
 
 impl Trail<'_> {
     /// Notes a miss; whether to try the same way again.
     fn add(&mut self, miss: Miss) -> Result<bool, Failure> {
         let (cause, doubt, again) = match miss {
+            Miss::Final(failure) if self.in_doubt => return Err(self.unreachable(&failure.message)),
             Miss::Final(failure) => return Err(failure),
             Miss::TimedOut(cause) => {
                 self.in_doubt = true;
@@ -131,6 +157,10 @@ impl Trail<'_> {
             }
             Miss::Absent(cause) => (cause, false, false),
             Miss::NotSent(cause) => (cause, false, true),
+            Miss::NoDaemon(cause) => {
+                self.host_answers = true;
+                (cause, false, true)
+            }
             Miss::Lost(cause) => (cause, true, true),
             Miss::Unknown(cause) => (cause, true, false),
         };
@@ -146,6 +176,9 @@ impl Trail<'_> {
         if self.in_doubt {
             return self.unreachable(&causes);
         }
+        if let Some(remote) = self.remote {
+            return far::absent(remote, self.host_answers, &causes);
+        }
         let message = format!("nobody answers for the board {}: {causes}", board.display());
         Failure::new(Code::Unreachable, "no-owner", message)
             .hint("start Emacs with `fleet daemon start`, or add --offline to work on the file without it")
@@ -154,7 +187,10 @@ impl Trail<'_> {
     /// The words for a request that was sent and not answered.
     fn unreachable(&self, cause: &str) -> Failure {
         if self.request.call.is_read() {
-            let hint = "try again, with a longer --timeout if Emacs is busy; `fleet daemon status` tells more";
+            let hint = match self.remote {
+                Some(_) => far::READ_HINT,
+                None => "try again, with a longer --timeout if Emacs is busy; `fleet daemon status` tells more",
+            };
             return Failure::new(Code::Unreachable, "no-answer", cause).hint(hint);
         }
         let message = format!("outcome unknown: {cause}");
@@ -220,7 +256,7 @@ fn by_emacsclient(settings: &Settings, request: &Request, deadline: Instant) -> 
     emacsclient::rpc(&socket, request, left(deadline)).map_err(miss_of_emacs)
 }
 
-fn miss_of_emacs(error: EmacsError) -> Miss {
+pub(super) fn miss_of_emacs(error: EmacsError) -> Miss {
     let cause = error.to_string();
     match error {
         EmacsError::TooLarge(_) | EmacsError::Nul => {
@@ -235,6 +271,6 @@ fn miss_of_emacs(error: EmacsError) -> Miss {
     }
 }
 
-fn left(deadline: Instant) -> Duration {
+pub(super) fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }

@@ -7,9 +7,12 @@ use crate::core::{
 };
 use serde_json::Value;
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write},
     process::ExitCode,
 };
+
+/// How much of an answer at the terminal is read, in bytes.
+const ANSWER_BYTES: u64 = 64;
 
 /// What a verb that succeeded has to say.
 #[derive(Debug)]
@@ -24,12 +27,19 @@ impl Outcome {
     /// The reply of the board's owner, and the same for people.
     pub fn of(reply: &Reply, text: impl Into<String>) -> Self {
         let json = serde_json::to_value(reply).expect("a reply holds only text and numbers");
-        Self { json, text: text.into(), notices: reply.notices.clone(), code: Code::Ok }
+        let halt = reply.halt.as_ref().map(|reason| banner(reason));
+        let notices = halt.into_iter().chain(reply.notices.iter().cloned()).collect();
+        Self { json, text: text.into(), notices, code: Code::Ok }
     }
 
     /// An answer of the program itself.
     pub fn value(json: Value, text: impl Into<String>) -> Self {
         Self { json, text: text.into(), notices: Vec::new(), code: Code::Ok }
+    }
+
+    /// Nothing more to say: what there was has been said by [`emit`].
+    pub fn nothing() -> Self {
+        Self::value(Value::Null, "")
     }
 
     /// The same answer with another exit code: it was found out, and it is bad news.
@@ -41,6 +51,7 @@ impl Outcome {
 /// Prints how a verb ended and returns the exit code.
 pub fn print(result: Result<Outcome, Refused>, json: bool) -> ExitCode {
     let (code, written) = match &result {
+        Ok(outcome) if outcome.json.is_null() => (outcome.code, Ok(())),
         Ok(outcome) if json => (outcome.code, line(&outcome.json)),
         Ok(outcome) => {
             outcome.notices.iter().for_each(|notice| tell(&format!("fleet: note: {}", printable(notice))));
@@ -72,10 +83,42 @@ pub fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
     print(Err(Failure::new(Code::Usage, "usage", message).into()), true)
 }
 
+/// What every verb says under HALT.
+fn banner(reason: &str) -> String {
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!("HALT{colon}{reason}; `fleet resume` ends it")
+}
+
 /// Tells the person something while a verb still runs.
 pub fn tell(line: &str) {
     // With stderr gone there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Prints one piece of a verb's data at once, while the verb goes on. False when nobody reads it any more.
+pub fn emit(piece: &str) -> Result<bool, Failure> {
+    match text(piece) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::new(Code::General, "cannot-write", format!("cannot write the answer: {e}"))),
+    }
+}
+
+/// Tells the person what is being waited for.
+pub fn progress(what: &str) {
+    tell(&format!("fleet: {}", printable(what)));
+}
+
+/// Asks the person at the terminal; whether the answer was yes. Without a terminal nobody can be asked: `None`.
+pub fn ask(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    // Whoever does not see the question will not say yes to it.
+    let _ = write!(io::stderr().lock(), "{} ", printable(question));
+    let mut answer = String::new();
+    let read = io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer);
+    Some(read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// `text` without characters that would steer a terminal; line ends and tabs stay.

@@ -66,6 +66,22 @@ impl Code {
         }
     }
 
+    /// What it means, in a few words for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Code::Ok => "done",
+            Code::General => "failed in a way that no other code describes",
+            Code::Usage => "the call is wrong",
+            Code::NotFound => "no such task, or nothing to claim",
+            Code::Conflict => "held by another, wrong state, stale token",
+            Code::Halt => "the fleet is halted",
+            Code::Unreachable => "nobody answers, or the outcome is unknown",
+            Code::Denied => "this caller may not",
+            Code::Corrupt => "board or journal is damaged",
+            Code::Config => "the settings do not allow it",
+        }
+    }
+
     /// The Lisp error symbol, a child of `fleet-error`; `Ok` has none.
     pub fn symbol(self) -> Option<&'static str> {
         match self {

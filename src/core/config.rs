@@ -7,7 +7,10 @@
 mod file;
 mod options;
 
-use crate::core::id::AgentName;
+use crate::core::{
+    host::{Host, User},
+    id::AgentName,
+};
 pub use file::{CONFIG_BYTES_MAX, FileError, read_file, template};
 pub use options::{CONFIG_SECS_MAX, ConfigOption, Key, Kind, OPTIONS};
 use std::{
@@ -131,6 +134,16 @@ impl Config {
         self.text(key) == Some("true")
     }
 
+    /// The host of the board; `None` is this one.
+    pub fn host(&self) -> Option<Host> {
+        Host::new(self.text(Key::RemoteHost)?).ok()
+    }
+
+    /// The user on that host.
+    pub fn user(&self) -> Option<User> {
+        User::new(self.text(Key::RemoteUser)?).ok()
+    }
+
     /// An agent's name.
     pub fn agent(&self) -> Option<AgentName> {
         AgentName::new(self.text(Key::Agent)?).ok()
@@ -175,13 +188,15 @@ mod tests {
     #[test]
     fn a_value_that_an_option_cannot_hold_is_refused_with_its_source() {
         let table: &[(&str, &str, &str)] = &[
-            ("FLEET_AGENT", "Bad Name", "must be an agent's name"),
+            ("FLEET_AGENT", "Bad Name", "must be 1 to 32 of a-z, 0-9, `_` and `-`"),
+            ("FLEET_AGENT", "human", "not human, system, fleet, gate"),
             ("FLEET_TIMEOUT_SECS", "0", "must be a number of seconds from 1 to 86400"),
             ("FLEET_TIMEOUT_SECS", "2h", "must be a number of seconds from 1 to 86400"),
             ("BEZALEL_SSH_PORT", "65536", "must be a number from 1 to 65535"),
-            ("FLEET_VIA", "pigeon", "must be one of auto, socket, emacsclient"),
+            ("FLEET_VIA", "pigeon", "must be one of auto, socket, emacsclient, ssh"),
             ("FLEET_REQUIRE_TOKEN", "yes", "must be true or false"),
-            ("BEZALEL_HOST", "a\nb", "must be one line of text"),
+            ("BEZALEL_HOST", "-oProxyCommand=id", "must be the name or the address of a host"),
+            ("BEZALEL_USER", "root@x", "must be the name of a user"),
         ];
         for (variable, value, expected) in table {
             let env = |name: &str| (name == *variable).then(|| OsString::from(value));

@@ -7,6 +7,7 @@ pub mod config;
 pub mod edit;
 pub mod encoding;
 pub mod frame;
+pub mod host;
 pub mod id;
 pub mod org;
 pub mod queue;

@@ -3,6 +3,7 @@
 use crate::core::{
     code::Code,
     id::{AgentName, RequestId, Token},
+    time::Stamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub struct Request {
     /// The agent that asks; reading verbs may go without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentName>,
+    /// The board that is meant, an absolute path on the owner's host; absent if whichever it has will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
     /// What is asked.
     pub call: Call,
 }
@@ -164,8 +168,25 @@ pub enum Call {
         #[serde(default)]
         limit: Option<u32>,
     },
+    /// Stops the fleet: no claims until it is resumed.
+    Halt {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Lets the fleet go on.
+    Resume,
     /// Reports on board, journal and daemon.
     Status,
+    /// Reports what concerns one agent: status, what it holds, what is ready for it, what happened last.
+    Report {
+        /// At most this many ready tasks.
+        #[serde(default)]
+        limit: Option<u32>,
+        /// The newest this many events.
+        #[serde(default)]
+        events: Option<u32>,
+    },
     /// Reads the journal, oldest first.
     Log {
         /// Only events after this number.
@@ -177,6 +198,15 @@ pub enum Call {
         /// Only events of this agent.
         #[serde(default)]
         agent: Option<String>,
+        /// Only events of one of these kinds; none means all.
+        #[serde(default)]
+        kinds: Vec<String>,
+        /// Only events at this time or later.
+        #[serde(default)]
+        since: Option<Stamp>,
+        /// Only events before this time.
+        #[serde(default)]
+        until: Option<Stamp>,
         /// The newest this many.
         #[serde(default)]
         limit: Option<u32>,
@@ -232,6 +262,9 @@ pub struct Reply {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// Why the fleet is halted, perhaps with an empty reason; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<String>,
     /// Things that the caller should know although the request succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
@@ -353,13 +386,24 @@ impl Call {
             Call::Show { .. } => "show",
             Call::List { .. } => "list",
             Call::Status => "status",
+            Call::Halt { .. } => "halt",
+            Call::Resume => "resume",
+            Call::Report { .. } => "report",
             Call::Log { .. } => "log",
         }
     }
 
     /// Whether the verb only reads.
     pub fn is_read(&self) -> bool {
-        matches!(self, Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. })
+        matches!(
+            self,
+            Call::Poll { .. }
+                | Call::Show { .. }
+                | Call::List { .. }
+                | Call::Status
+                | Call::Report { .. }
+                | Call::Log { .. }
+        )
     }
 }
 

@@ -2,18 +2,9 @@
 
 use super::Engine;
 use crate::core::{
-    code::Code,
     id::AgentName,
     org,
-    queue::{
-        decide,
-        event::{Actor, Event},
-        ledger::Answered,
-        model::Task,
-        ready,
-        refusal::Refusal,
-        state::State,
-    },
+    queue::{decide, event::Actor, ledger::Answered, model::Task, ready, refusal::Refusal, state::State},
     time::Now,
     wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
 };
@@ -21,10 +12,6 @@ use std::collections::BTreeMap;
 
 /// How many tasks `poll` and `list` return unless told otherwise.
 pub const TASKS_MAX: usize = 10_000;
-/// How many events `log` returns unless told otherwise.
-pub const EVENTS_DEFAULT: u32 = 100;
-/// How many events `log` reads at a time.
-const EVENTS_PER_PAGE: usize = 10_000;
 
 /// A refusal as callers see it.
 pub(super) fn failure(refusal: &Refusal) -> Failure {
@@ -73,12 +60,18 @@ impl Engine {
                 Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
             },
             Call::Status => reply.status = Some(self.status()),
-            Call::Log { after, task, agent, limit } => {
-                match self.events(*after, task.as_deref(), agent.as_deref(), *limit) {
-                    Ok(events) => reply.events = Some(events),
-                    Err(failure) => return Reply::refused(Some(&request.id), failure),
+            Call::Report { limit, events } => match self.recent(*events) {
+                Ok(recent) => {
+                    reply.status = Some(self.status());
+                    reply.tasks = Some(self.concerning(request.agent.as_ref(), *limit, now));
+                    reply.events = Some(recent);
                 }
-            }
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
+            Call::Log { .. } => match self.events(&request.call) {
+                Ok(events) => reply.events = Some(events),
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
             _ => unreachable!("changing verbs are answered elsewhere"),
         }
         if let Some(why) = &self.model.stopped {
@@ -119,7 +112,12 @@ impl Engine {
         answered.task.clone()
     }
 
-    fn listed<'t>(&self, tasks: impl Iterator<Item = Task<'t>>, limit: Option<u32>, now: &Now) -> Vec<TaskInfo> {
+    pub(super) fn listed<'t>(
+        &self,
+        tasks: impl Iterator<Item = Task<'t>>,
+        limit: Option<u32>,
+        now: &Now,
+    ) -> Vec<TaskInfo> {
         let limit = limit.map_or(TASKS_MAX, |limit| limit as usize);
         tasks.take(limit).map(|task| self.brief(&task, now)).collect()
     }
@@ -188,7 +186,7 @@ impl Engine {
         info
     }
 
-    fn status(&self) -> StatusInfo {
+    pub(super) fn status(&self) -> StatusInfo {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for at in 0..self.model.board.sections().len() {
             if let Some(task) = self.model.task_at(at) {
@@ -222,73 +220,4 @@ impl Engine {
             (None, None) => ("ok", None),
         }
     }
-
-    /// The number of the last event that is durable, and so may be told to anyone.
-    pub fn durable(&self) -> u64 {
-        self.log.next() - 1
-    }
-
-    /// From which number on the events are news to this Emacs: what happened since the last one gave the board up.
-    pub fn news_from(&self) -> u64 {
-        self.news_from
-    }
-
-    /// At most `limit` events after number `after`, as `log` shows them; none once the journal stopped, because then
-    /// nobody knows which of them will be there tomorrow (R4).
-    pub fn news(&self, after: u64, limit: u32) -> Result<Vec<serde_json::Value>, Failure> {
-        match self.log.stopped() {
-            Some(_) => Ok(Vec::new()),
-            None => self.events(Some(after), None, None, Some(limit)),
-        }
-    }
-
-    fn events(
-        &self,
-        after: Option<u64>,
-        task: Option<&str>,
-        agent: Option<&str>,
-        limit: Option<u32>,
-    ) -> Result<Vec<serde_json::Value>, Failure> {
-        let limit = limit.unwrap_or(EVENTS_DEFAULT) as usize;
-        let is_filtered = task.is_some() || agent.is_some();
-        let from = match after {
-            Some(after) => after,
-            None if is_filtered => 0,
-            None => self.last().saturating_sub(limit as u64),
-        };
-        let is_wanted = |event: &Event| {
-            task.is_none_or(|task| event.change.task() == Some(task))
-                && agent.is_none_or(|agent| event.by.to_string() == agent)
-        };
-        let page_size = if is_filtered { EVENTS_PER_PAGE } else { limit.min(EVENTS_PER_PAGE) };
-        let mut found = Vec::new();
-        let mut from = from;
-        loop {
-            let page = self.log.read_after(from, page_size).map_err(|error| unreadable(&error))?;
-            let Some(last) = page.last() else { break };
-            from = last.number;
-            for record in page {
-                let event: Event = serde_json::from_str(&record.event).map_err(|error| unreadable(&error))?;
-                found.extend(is_wanted(&event).then(|| logged(record.number, &event)));
-            }
-            if after.is_some() && found.len() >= limit {
-                break;
-            }
-            // Of the newest only so many are wanted: the older ones need not stay in memory.
-            let surplus = if after.is_none() { found.len().saturating_sub(limit) } else { 0 };
-            found.drain(..surplus);
-        }
-        found.truncate(limit);
-        Ok(found)
-    }
-}
-
-fn logged(number: u64, event: &Event) -> serde_json::Value {
-    let mut value = serde_json::to_value(event).expect("what was parsed serializes");
-    value["number"] = number.into();
-    value
-}
-
-fn unreadable(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Code::Corrupt, "journal-unreadable", super::log::chain(error))
 }

@@ -6,10 +6,12 @@
 
 mod answer;
 mod apply;
+mod events;
 mod open;
 mod person;
 mod place;
 mod replaced;
+mod report;
 mod request;
 mod save;
 mod vet;
@@ -26,6 +28,7 @@ pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 use crate::{
     adapters::{
         board_file::{Encoding, Identity},
+        halt::HaltFile,
         owner::{NetworkFs, OwnedDir},
     },
     core::{
@@ -39,7 +42,10 @@ use crate::{
 };
 use apply::{Plan, Work};
 use log::Log;
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::Path,
+};
 
 /// How long a person's edit rests before it counts (R11).
 pub const SETTLE_MS: u64 = 3_000;
@@ -49,29 +55,32 @@ pub const MISSING_MS: u64 = 60_000;
 pub const NOTICES_MAX: usize = 20;
 
 /// What the operator decided about a board; read from the configuration by whoever takes it over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Whether done, fail, release and note must show the claim's token.
     pub require_token: bool,
     /// Whether the board may lie on a network file system.
     pub network: NetworkFs,
+    /// The file that stops the fleet; `None` for a board that nobody can halt.
+    pub halt: Option<HaltFile>,
 }
 
 impl Policy {
-    /// What `config` says.
-    pub fn of(config: &Config) -> Self {
+    /// What `config` says for a person whose home is `home`.
+    pub fn of(config: &Config, home: Option<&Path>) -> Self {
         let network = match config.is_on(Key::PolicyNetworkFileSystem) {
             true => NetworkFs::Allow,
             false => NetworkFs::Refuse,
         };
-        Self { require_token: config.is_on(Key::PolicyRequireToken), network }
+        let halt = Some(HaltFile::new(config.path(Key::HaltFile, home)));
+        Self { require_token: config.is_on(Key::PolicyRequireToken), network, halt }
     }
 }
 
 impl Default for Policy {
-    /// What holds when nobody configured anything.
+    /// The strictest file systems, no tokens, and nobody who could halt it.
     fn default() -> Self {
-        Self::of(&Config::default())
+        Self { require_token: false, network: NetworkFs::Refuse, halt: None }
     }
 }
 
@@ -100,6 +109,7 @@ pub struct Engine {
     in_conflict: bool,
     /// Why the file is not being written at the moment.
     paused: Option<String>,
+    halt: Option<HaltFile>,
 }
 
 impl Engine {
@@ -151,7 +161,7 @@ impl Engine {
         }
         let event = |change| Event { at, by: by.clone(), via: Via::Inside, auth: Auth::Label, request: None, change };
         let events: Vec<Event> = changes.into_iter().map(event).collect();
-        let precondition = log::Precondition { last: self.log.next() - 1 };
+        let precondition = log::Precondition { last: self.model.ledger.last };
         for (number, event) in (self.log.next()..).zip(&events) {
             self.model.ledger.fold(number, event);
         }
@@ -186,4 +196,38 @@ fn fresh_id(seed: &str) -> String {
     let digest = Sha256::digest(seed.as_bytes());
     let number = u32::from_be_bytes([0, digest[0], digest[1], digest[2]]);
     format!("T-{number:06x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        adapters::owner::OwnerKind,
+        core::time::{Now, Stamp},
+    };
+
+    #[test]
+    fn r9_what_was_decided_on_another_state_than_the_journals_is_not_committed() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let path = dir.path().join("board.org");
+        std::fs::write(&path, "* PENDING One\n").expect("a board can be written");
+        let now = Now { wall: Stamp::new(1_795_168_800_000, 0), boot_ms: 1, jitter: 0 };
+        let request = br#"{"v":1,"id":"a","agent":"timmy","call":{"verb":"append","text":"hello"}}"#;
+        let caller = Caller { via: Via::Socket, auth: Auth::Label };
+        for by_request in [true, false] {
+            let mut engine =
+                Engine::open(&path, OwnerKind::Offline, Policy::default(), &now).expect("nobody else owns it");
+            let before = engine.log.next();
+            engine.model.ledger.last -= 1;
+            if by_request {
+                let reply = engine.handle(&[Ask { caller, json: request.to_vec() }], &now).remove(0);
+                assert_eq!(reply.error.map(|error| error.reason).as_deref(), Some("outcome-unknown"));
+            } else {
+                let change = Change::Removed { task: "One".into(), archived: false };
+                engine.commit_inside(Actor::Human, vec![change], now.wall).expect_err("the model is behind");
+            }
+            assert_eq!(engine.log.next(), before, "nothing was written");
+            assert!(engine.model.stopped.is_some(), "and nothing is decided any more");
+        }
+    }
 }

@@ -81,6 +81,7 @@ impl Engine {
             news_from: history.news_from,
             in_conflict: false,
             paused: None,
+            halt: policy.halt,
         };
         if let Some(torn) = &replay.torn {
             engine.notice(format!("the end of the journal was torn; it is kept as {}", torn.display()));

@@ -4,9 +4,10 @@ use super::{
     Engine, answer,
     apply::Work,
     fresh_id,
-    log::{Commit, Precondition},
+    log::{Commit, Precondition, chain},
     vet::{Question, Vetted, Vetting},
 };
+use crate::adapters::{halt::HaltFile, owner};
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -22,6 +23,7 @@ use crate::core::{
     wire::{Call, Failure, Reply, Request, WIRE_VERSION},
 };
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// Through which door a request came, and what the caller's name rests on.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,7 @@ enum Verdict {
 }
 
 /// A verdict, or the question that comes before it.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call, and nearly always is a verdict")]
 enum Vettable {
     Verdict(Verdict),
     Open(Box<Question>),
@@ -91,10 +94,12 @@ impl Engine {
         now: &Now,
     ) -> Vec<Result<Answer, Box<Question>>> {
         let mut events = Vec::new();
+        // What the decisions see, before they fold in each other.
+        let seen = Precondition { last: self.model.ledger.last };
         let first = self.log.next();
         let verdicts: Vec<Result<Verdict, Box<Question>>> =
             asks.map(|(ask, vetting)| self.verdict(ask, vetting, first, &mut events, now)).collect();
-        let failed = if events.is_empty() { None } else { self.make_durable(first, &events) };
+        let failed = if events.is_empty() { None } else { self.make_durable(seen, &events) };
         if failed.is_none() {
             let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
             let before = self.queue.len();
@@ -107,6 +112,10 @@ impl Engine {
 
     /// The second half: the reply to one request. It is sent only if all that it has seen is durable (R2, R4).
     pub fn rendered(&self, answer: Answer, now: &Now) -> Reply {
+        Reply { halt: self.model.halted.clone(), ..self.worded(answer, now) }
+    }
+
+    fn worded(&self, answer: Answer, now: &Now) -> Reply {
         let failed = answer.failed.as_deref().or(self.log.stopped());
         match (answer.verdict, failed) {
             (Verdict::Unread(reply), _) => *reply,
@@ -130,8 +139,8 @@ impl Engine {
         }
     }
 
-    fn make_durable(&mut self, first: u64, events: &[Event]) -> Option<String> {
-        match self.log.commit(events, Precondition { last: first - 1 }) {
+    fn make_durable(&mut self, seen: Precondition, events: &[Event]) -> Option<String> {
+        match self.log.commit(events, seen) {
             Commit::Committed(_) => None,
             commit => Some(self.stop(commit)),
         }
@@ -149,6 +158,10 @@ impl Engine {
             Ok(request) => request,
             Err(reply) => return Ok(Verdict::Unread(reply)),
         };
+        self.look_at_halt();
+        if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
+            return Ok(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other)))));
+        }
         Ok(match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
                 Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
@@ -162,6 +175,17 @@ impl Engine {
         })
     }
 
+    /// Whether `path` leads to the board of this engine.
+    fn is_board(&self, path: &Path) -> bool {
+        path == self.path() || owner::locate(path).is_ok_and(|place| place.file == self.path())
+    }
+
+    fn another_board(&self, meant: &str) -> Failure {
+        let message = format!("the board `{meant}` is meant, but this Emacs holds `{}`", self.path().display());
+        let hint = "name that board, or the socket of the Emacs that holds yours";
+        Failure::new(Code::Config, "another-board", message).hint(hint)
+    }
+
     fn change(
         &mut self,
         request: &Request,
@@ -171,6 +195,9 @@ impl Engine {
         events: &mut Vec<Event>,
         now: &Now,
     ) -> Result<Vettable, Failure> {
+        if matches!(request.call, Call::Halt { .. } | Call::Resume) {
+            return self.stop_or_go(request, ask.caller, first, events, now).map(Vettable::Verdict);
+        }
         let agent = request.agent.clone().ok_or_else(|| {
             Failure::new(Code::Usage, "no-agent", format!("`{}` needs to know who asks", request.call.verb()))
                 .hint("pass `--agent NAME`, or set FLEET_AGENT")
@@ -211,6 +238,49 @@ impl Engine {
                 Err(answer::failure(&refusal))
             }
         }
+    }
+
+    /// Halts or resumes, by an agent or, without one, by the operator at the terminal. The file counts; the event is the
+    /// record of it, and its reply says that every decision before it is through (R24).
+    fn stop_or_go(
+        &mut self,
+        request: &Request,
+        Caller { via, auth }: Caller,
+        first: u64,
+        events: &mut Vec<Event>,
+        now: &Now,
+    ) -> Result<Verdict, Failure> {
+        let by = request.agent.clone().map_or(Actor::Human, Actor::Agent);
+        let digest = digest(request);
+        if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
+            return repeated(request, answered, &digest);
+        }
+        let Some(file) = &self.halt else {
+            return Err(Failure::new(Code::Config, "halt-failed", "this board has no HALT file"));
+        };
+        let (change, done) = match &request.call {
+            Call::Halt { reason } => {
+                let reason = reason.clone().unwrap_or_default();
+                let written = file.halt(&reason);
+                (Change::Halted { reason }, written)
+            }
+            _ => (Change::Resumed, file.resume().map(|_| ())),
+        };
+        done.map_err(|e| Failure::new(Code::General, "halt-failed", chain(&e)).hint("look at that file by hand"))?;
+        self.look_at_halt();
+        let asked = Asked { id: request.id.clone(), digest };
+        let event = Event { at: now.wall, by, via, auth, request: Some(asked), change };
+        Ok(Verdict::Changed(request.clone(), self.note(first, events, event)))
+    }
+
+    /// Why the fleet is halted, as the HALT file says now.
+    pub fn halted(&self) -> Option<String> {
+        self.halt.as_ref().and_then(HaltFile::look)
+    }
+
+    /// Reads the HALT file again: right before each decision, and never from memory (R24).
+    fn look_at_halt(&mut self) {
+        self.model.halted = self.halted();
     }
 
     /// Makes `event` part of the batch that begins with number `first`, and of what the next decision sees.
@@ -260,9 +330,13 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
             };
             add::add(model, &new, fresh)
         }
-        Call::Poll { .. } | Call::Show { .. } | Call::List { .. } | Call::Status | Call::Log { .. } => {
-            unreachable!("reading verbs are answered before")
-        }
+        Call::Halt { .. } | Call::Resume => unreachable!("the HALT file is not decided about"),
+        Call::Poll { .. }
+        | Call::Show { .. }
+        | Call::List { .. }
+        | Call::Status
+        | Call::Report { .. }
+        | Call::Log { .. } => unreachable!("reading verbs are answered before"),
     }
 }
 

@@ -127,7 +127,7 @@ impl Engine {
         fresh: &str,
         now: &Now,
     ) -> Result<Vetted, Refusal> {
-        decide::running(&self.model)?;
+        decide::offering(&self.model)?;
         for task in ready::ready(&self.model, Some(agent), tags, now) {
             let question = self.question(request, agent, false, &task, now);
             match vetting.about(&question.fingerprint) {

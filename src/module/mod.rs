@@ -7,7 +7,7 @@ mod crash;
 mod session;
 
 use crate::{
-    adapters::clock,
+    adapters::{clock, notify_socket},
     core::wire::{Failure, Reply},
     engine::log::chain,
 };
@@ -61,6 +61,12 @@ fn close() -> Result<bool> {
 #[defun]
 fn is_open() -> Result<bool> {
     Ok(session::is_open())
+}
+
+/// Why the fleet is halted, perhaps an empty string; nil if it is not, or no board is open. Looks at the file itself.
+#[defun]
+fn halted() -> Result<Option<String>> {
+    with(|session| session.engine.halted())
 }
 
 /// Puts the JSON request REQUEST of this Emacs in the queue; answers its ticket.
@@ -255,6 +261,28 @@ fn set_paused(why: String) -> Result<()> {
 #[defun]
 fn notice(text: String) -> Result<()> {
     with(|session| session.engine.notice(text))
+}
+
+/// How the board is, in a line for a service manager.
+#[defun]
+fn summary() -> Result<String> {
+    with(|session| session.engine.summary())
+}
+
+/// Tells the service manager that started this Emacs, if one did, STATE: lines such as `READY=1`. Answers whether there
+/// is one.
+///
+/// (fn STATE)
+#[defun]
+fn notify(state: String) -> Result<bool> {
+    Ok(notify_socket::tell(|name| std::env::var_os(name), &state)?)
+}
+
+/// After how many seconds without a sign of life that manager ends this Emacs; nil if it does not.
+#[defun]
+fn watchdog() -> Result<Option<f64>> {
+    let patience = notify_socket::watchdog(|name| std::env::var_os(name), std::process::id());
+    Ok(patience.map(|patience| patience.as_secs_f64()))
 }
 
 /// Accepts a text that undid much at once (R19). Answers nil if there was nothing to accept, t, or what went wrong.

@@ -199,8 +199,7 @@ impl Desk {
 
     /// Everything in the journal.
     pub fn events(&mut self) -> Vec<(u64, Event)> {
-        let call = Call::Log { after: Some(0), task: None, agent: None, limit: Some(u32::MAX) };
-        let reply = self.ask("timmy", call);
+        let reply = self.ask("timmy", log(Some(0), u32::MAX));
         let numbered = reply.events.expect("a log has events").into_iter().map(|mut value| {
             let number = value["number"].as_u64().expect("an event has a number");
             value.as_object_mut().expect("an event is an object").remove("number");
@@ -242,6 +241,7 @@ pub fn ask(agent: &str, id: &str, call: Call) -> Ask {
         v: WIRE_VERSION,
         id: RequestId::new(id).expect("an id"),
         agent: Some(AgentName::new(agent).expect("a name")),
+        board: None,
         call,
     };
     let json = serde_json::to_vec(&request).expect("a request serializes");
@@ -283,6 +283,11 @@ pub fn skip(task: &str) -> Call {
 
 pub fn requeue(task: &str) -> Call {
     Call::Requeue { task: task.into(), reason: None }
+}
+
+/// All events after a number, or the newest, at most so many.
+pub fn log(after: Option<u64>, limit: u32) -> Call {
+    Call::Log { after, task: None, agent: None, kinds: vec![], since: None, until: None, limit: Some(limit) }
 }
 
 pub fn add(title: &str) -> Call {

@@ -106,7 +106,15 @@ impl<'a> Fleet<'a> {
         let mut events: Vec<Value> = Vec::new();
         loop {
             let after = events.last().map_or(0, number);
-            let call = Call::Log { after: Some(after), task: None, agent: None, limit: Some(PAGE) };
+            let call = Call::Log {
+                after: Some(after),
+                task: None,
+                agent: None,
+                kinds: vec![],
+                since: None,
+                until: None,
+                limit: Some(PAGE),
+            };
             let reply = self.ask(&request("reader", &format!("log-{after}"), call)).expect("an owner that answers");
             let page = reply.events.unwrap_or_else(|| panic!("no events: {:?}", reply.error));
             let is_last = page.is_empty();
@@ -126,7 +134,7 @@ pub fn number(event: &Value) -> u64 {
 /// A request of `agent` under `id`.
 pub fn request(agent: &str, id: &str, call: Call) -> Request {
     let agent = Some(AgentName::new(agent).expect("an agent's name"));
-    Request { v: WIRE_VERSION, id: RequestId::new(id).expect("a request id"), agent, call }
+    Request { v: WIRE_VERSION, id: RequestId::new(id).expect("a request id"), agent, board: None, call }
 }
 
 impl Ran {

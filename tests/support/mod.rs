@@ -10,3 +10,4 @@ pub mod program;
 pub mod pty;
 pub mod random;
 pub mod sandbox;
+pub mod sshd;

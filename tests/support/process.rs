@@ -57,6 +57,11 @@ impl Group {
         self.pid
     }
 
+    /// The child and all that it started.
+    pub fn everyone(&self) -> Vec<Pid> {
+        [vec![self.pid], descendants(self.pid)].concat()
+    }
+
     /// Waits until the child has ended, one of `events` is readable, or `patience` is over. True if it has ended.
     pub fn ends_within<'a>(&'a self, events: impl IntoIterator<Item = &'a OwnedFd>, patience: Duration) -> bool {
         let mut fds = vec![PollFd::new(&self.ended, PollFlags::IN)];

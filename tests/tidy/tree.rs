@@ -44,7 +44,7 @@ impl Sources {
 
     /// Every file that someone wrote.
     pub fn everything() -> Self {
-        let roots = ["src", "tests", "benches", "lisp", "test-lisp", "scripts", ".ci"];
+        let roots = ["src", "tests", "benches", "lisp", "test-lisp", "scripts", "share", ".ci"];
         let mut sources: Vec<Source> = roots.iter().flat_map(|root| below(root)).collect();
         sources.extend(["Makefile", "Cargo.toml", "README.md"].iter().filter_map(|path| read(path)));
         Sources(sources)

@@ -4,6 +4,7 @@ use crate::{
     adapters::emacsclient::{self, EmacsError},
     cli::{
         fail::{Refused, usage},
+        far,
         options::Settings,
         ui::Outcome,
     },
@@ -25,7 +26,10 @@ pub fn run(args: EvalArgs, settings: &Settings) -> Result<Outcome, Refused> {
     if settings.offline {
         return Err(usage("needs-emacs", "eval needs a running Emacs; --offline has none").into());
     }
-    let value = emacsclient::eval(&settings.emacs_socket()?, &args.form, settings.timeout).map_err(failure)?;
+    let value = match &settings.remote {
+        Some(remote) => far::eval(remote, settings, &args.form)?,
+        None => emacsclient::eval(&settings.emacs_socket()?, &args.form, settings.timeout).map_err(failure)?,
+    };
     Ok(Outcome::value(serde_json::json!({ "v": 1, "ok": true, "value": value }), value))
 }
 

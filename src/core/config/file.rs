@@ -158,10 +158,13 @@ fn written(option: &ConfigOption, value: &DeValue, origin: &Origin) -> Result<St
 /// The known name, of an option or a `[table]`, that `name` is most like, if it is like any.
 fn nearest(name: &str) -> Option<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    // Someone who forgot the table has the last part right.
+    // Someone who forgot the table has the last part right, someone who forgot the unit its beginning.
     let likeness = |known: &str| {
+        let lasts = (last(name), last(known));
+        let begun = lasts.0.len() > 2 && lasts.1.starts_with(&lasts.0);
         strsim::normalized_damerau_levenshtein(name, known)
-            .max(strsim::normalized_damerau_levenshtein(&last(name), &last(known)) - 0.1)
+            .max(strsim::normalized_damerau_levenshtein(&lasts.0, &lasts.1) - 0.1)
+            .max(if begun { LIKENESS_MIN } else { 0.0 })
     };
     let options = OPTIONS.iter().map(|option| (likeness(option.name), option.name.to_owned()));
     let tables = OPTIONS.iter().filter_map(|option| Some(option.name.split_once('.')?.0));
@@ -205,7 +208,7 @@ mod tests {
             fleet.toml:1: there is no option `remot` — did you mean `[remote]`?
             fleet.toml:1: there is no option `zebra` — `fleet config template` prints every option with its meaning
             fleet.toml:1: there is no option `remote` — did you mean `[remote]`?
-            fleet.toml:1: agent must be an agent's name, but it is a table — `fleet config template` prints every option with its meaning
+            fleet.toml:1: agent must be 1 to 32 of a-z, 0-9, `_` and `-`, and not human, system, fleet, gate, but it is a table — `fleet config template` prints every option with its meaning
             fleet.toml:1: timeout-secs must be a number of seconds from 1 to 86400, but it is `"15"` — `fleet config template` prints every option with its meaning
             fleet.toml:1: timeout-secs must be a number of seconds from 1 to 86400, but it is `0` — `fleet config template` prints every option with its meaning
             fleet.toml:1: board must be an absolute path, or one that begins with `~/`, but it is `dispatch.org` — `fleet config template` prints every option with its meaning

@@ -1,7 +1,10 @@
 //! The one list of options: names, variables, units, defaults and meanings.
 
 use super::Origin;
-use crate::core::id::AgentName;
+use crate::core::{
+    host::{Host, User},
+    id::{AGENT_BYTES_MAX, AgentName, RESERVED_NAMES},
+};
 use std::{ffi::OsStr, path::Path};
 
 /// The longest time that can be configured, in seconds: a day.
@@ -14,6 +17,8 @@ pub enum Key {
     Agent,
     /// The board.
     Board,
+    /// The file whose existence stops the fleet.
+    HaltFile,
     /// How long a request may take.
     TimeoutSecs,
     /// Which transports may be used.
@@ -57,8 +62,12 @@ pub enum Kind {
     Path,
     /// A path, or the name of a program that is looked for in PATH.
     Program,
-    /// One line of text.
-    Text,
+    /// As [`Kind::Path`], or `none`.
+    PathOrNone,
+    /// The name or address of a host.
+    Host,
+    /// The name of a user.
+    User,
     /// A whole number of this unit, between two bounds.
     Number {
         /// The unit, empty for a pure number.
@@ -94,7 +103,7 @@ pub struct ConfigOption {
 const SECS: Kind = Kind::Number { unit: "seconds", min: 1, max: CONFIG_SECS_MAX };
 
 /// Every option, in the order in which people meet them.
-pub const OPTIONS: [ConfigOption; 18] = [
+pub const OPTIONS: [ConfigOption; 19] = [
     ConfigOption {
         key: Key::Agent,
         name: "agent",
@@ -112,6 +121,14 @@ pub const OPTIONS: [ConfigOption; 18] = [
         meaning: "the board, an org file",
     },
     ConfigOption {
+        key: Key::HaltFile,
+        name: "halt-file",
+        variable: "FLEET_HALT_FILE",
+        kind: Kind::Path,
+        default: "~/.config/cross-agent-comms/HALT",
+        meaning: "the file whose existence stops the fleet; `fleet halt` writes it",
+    },
+    ConfigOption {
         key: Key::TimeoutSecs,
         name: "timeout-secs",
         variable: "FLEET_TIMEOUT_SECS",
@@ -123,9 +140,9 @@ pub const OPTIONS: [ConfigOption; 18] = [
         key: Key::Via,
         name: "via",
         variable: "FLEET_VIA",
-        kind: Kind::Choice(&["auto", "socket", "emacsclient"]),
+        kind: Kind::Choice(&["auto", "socket", "emacsclient", "ssh"]),
         default: "auto",
-        meaning: "how to reach Emacs: Fleet's own socket first, or one way only",
+        meaning: "how to reach Emacs: the remote host or Fleet's own socket first, or one way only",
     },
     ConfigOption {
         key: Key::EmacsSocket,
@@ -163,7 +180,7 @@ pub const OPTIONS: [ConfigOption; 18] = [
         key: Key::RemoteHost,
         name: "remote.host",
         variable: "BEZALEL_HOST",
-        kind: Kind::Text,
+        kind: Kind::Host,
         default: "",
         meaning: "the host whose daemon holds the board; without it the board is on this host",
     },
@@ -171,7 +188,7 @@ pub const OPTIONS: [ConfigOption; 18] = [
         key: Key::RemoteUser,
         name: "remote.user",
         variable: "BEZALEL_USER",
-        kind: Kind::Text,
+        kind: Kind::User,
         default: "root",
         meaning: "the user to log in as there",
     },
@@ -211,9 +228,9 @@ pub const OPTIONS: [ConfigOption; 18] = [
         key: Key::RemoteSshConfig,
         name: "remote.ssh-config",
         variable: "BEZALEL_SSH_CONFIG",
-        kind: Kind::Path,
+        kind: Kind::PathOrNone,
         default: "~/.ssh/config",
-        meaning: "your SSH configuration, for jump hosts and the like; Fleet's own settings come first",
+        meaning: "your SSH configuration, for jump hosts and the like, or none; Fleet's own settings come first",
     },
     ConfigOption {
         key: Key::RemoteKeepSecs,
@@ -259,12 +276,14 @@ impl Kind {
     pub(super) fn check(self, value: &OsStr, origin: &Origin) -> Result<(), String> {
         let text = value.to_str().ok_or("must be valid UTF-8");
         let holds = match self {
-            Self::Path if matches!(origin, Origin::File { .. }) => {
+            Self::PathOrNone if value == "none" => true,
+            Self::Path | Self::PathOrNone if matches!(origin, Origin::File { .. }) => {
                 Path::new(value).is_absolute() || Path::new(value).starts_with("~")
             }
-            Self::Path | Self::Program => !value.is_empty(),
-            Self::Agent => AgentName::new(text?).map(|_| true).map_err(|e| format!("must be an agent's name: {e}"))?,
-            Self::Text => !text?.is_empty() && !text?.chars().any(char::is_control),
+            Self::Path | Self::PathOrNone | Self::Program => !value.is_empty(),
+            Self::Host => Host::new(text?).is_ok(),
+            Self::User => User::new(text?).is_ok(),
+            Self::Agent => AgentName::new(text?).is_ok(),
             Self::Number { min, max, .. } => text?.parse().is_ok_and(|number| (min..=max).contains(&number)),
             Self::Switch => ["true", "false"].contains(&text?),
             Self::Choice(words) => words.contains(&text?),
@@ -275,10 +294,15 @@ impl Kind {
     /// `must be …`.
     pub(super) fn expectation(self) -> String {
         match self {
-            Self::Agent => "must be an agent's name".into(),
+            Self::Agent => format!(
+                "must be 1 to {AGENT_BYTES_MAX} of a-z, 0-9, `_` and `-`, and not {}",
+                RESERVED_NAMES.join(", ")
+            ),
             Self::Path => "must be an absolute path, or one that begins with `~/`".into(),
             Self::Program => "must be a program".into(),
-            Self::Text => "must be one line of text".into(),
+            Self::PathOrNone => "must be an absolute path, one that begins with `~/`, or none".into(),
+            Self::Host => "must be the name or the address of a host".into(),
+            Self::User => "must be the name of a user".into(),
             Self::Number { unit: "", min, max } => format!("must be a number from {min} to {max}"),
             Self::Number { unit, min, max } => format!("must be a number of {unit} from {min} to {max}"),
             Self::Switch => "must be true or false".into(),

@@ -162,7 +162,9 @@ fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
         | Change::Removed { .. }
         | Change::Returned { .. }
         | Change::Opened { .. }
-        | Change::Saving { .. } => {}
+        | Change::Saving { .. }
+        | Change::Halted { .. }
+        | Change::Resumed => {}
     }
 }
 

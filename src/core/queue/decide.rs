@@ -52,7 +52,7 @@ pub fn show<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal> {
 
 /// PENDING → IN_PROGRESS. `fresh` names a heading that has no name of its own.
 pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &Now) -> Result<Decided, Refusal> {
-    running(model)?;
+    offering(model)?;
     let task = find(model, name)?;
     if let Some(holder) = task.holder() {
         let (task, holder) = (name.to_owned(), holder.clone());
@@ -77,7 +77,7 @@ pub fn claim_next(
     fresh: &str,
     now: &Now,
 ) -> Result<Decided, Refusal> {
-    running(model)?;
+    offering(model)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
     claimed(model, &task, fresh)
 }
@@ -285,6 +285,14 @@ fn not_in_flux(name: &str, task: &Task<'_>) -> Result<(), Refusal> {
         _ => return Ok(()),
     };
     Err(Refusal::NotReady { task: name.into(), why })
+}
+
+/// Refuses claims while the fleet is halted or the board is stopped.
+pub(crate) fn offering(model: &Model) -> Result<(), Refusal> {
+    match &model.halted {
+        Some(reason) => Err(Refusal::Halted(reason.clone())),
+        None => running(model),
+    }
 }
 
 /// Refuses everything while the board is stopped.

@@ -234,6 +234,13 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<u32>,
     },
+    /// Somebody stopped the fleet; the HALT file is the state, this is the record of it (R24).
+    Halted {
+        /// Why, perhaps empty.
+        reason: String,
+    },
+    /// Somebody let the fleet go on.
+    Resumed,
     /// The board is about to be published: the file with this hash holds everything up to `covers` (R20).
     Saving {
         /// SHA-256 of the file's bytes, hex.
@@ -282,6 +289,17 @@ pub enum Field {
 }
 
 impl Change {
+    /// Every word of [`Change::kind`], in the order of the variants.
+    pub const KINDS: [&str; 16] = [
+        "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
+        "removed", "returned", "opened", "saving", "halted", "resumed",
+    ];
+
+    /// Whether the task with this ID is concerned.
+    pub fn concerns(&self, task: &str) -> bool {
+        self.task() == Some(task)
+    }
+
     /// The task concerned.
     pub fn task(&self) -> Option<&str> {
         match self {
@@ -296,7 +314,11 @@ impl Change {
             | Change::Edited { task, .. }
             | Change::Removed { task, .. }
             | Change::Returned { task, .. } => Some(task),
-            Change::Appended { .. } | Change::Opened { .. } | Change::Saving { .. } => None,
+            Change::Appended { .. }
+            | Change::Opened { .. }
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => None,
         }
     }
 
@@ -316,7 +338,9 @@ impl Change {
             | Change::Removed { .. }
             | Change::Returned { .. }
             | Change::Opened { .. }
-            | Change::Saving { .. } => None,
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => None,
         }
     }
 
@@ -358,6 +382,31 @@ impl Change {
             Change::Returned { .. } => "returned",
             Change::Opened { .. } => "opened",
             Change::Saving { .. } => "saving",
+            Change::Halted { .. } => "halted",
+            Change::Resumed => "resumed",
+        }
+    }
+}
+
+impl Via {
+    /// The word in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Emacs => "emacs",
+            Via::Socket => "socket",
+            Via::Offline => "offline",
+            Via::Inside => "inside",
+        }
+    }
+}
+
+impl Auth {
+    /// The word in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Auth::Label => "label",
+            Auth::Uid => "uid",
+            Auth::Key => "key",
         }
     }
 }

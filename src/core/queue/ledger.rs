@@ -290,7 +290,9 @@ impl Record {
             | Change::Edited { .. }
             | Change::Appended { .. }
             | Change::Opened { .. }
-            | Change::Saving { .. } => {}
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => {}
         }
     }
 

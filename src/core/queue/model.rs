@@ -36,6 +36,8 @@ pub struct Model {
     pub require_token: bool,
     /// Why nothing may be offered at all, if so: a conflict or a damaged file.
     pub stopped: Option<String>,
+    /// Why the fleet is halted, perhaps with an empty reason, as it was right before this decision (R24).
+    pub halted: Option<String>,
 }
 
 /// A section under a person's hands.
@@ -100,6 +102,7 @@ impl Model {
             stamped: HashMap::new(),
             require_token: false,
             stopped: None,
+            halted: None,
         }
     }
 

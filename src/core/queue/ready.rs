@@ -105,14 +105,16 @@ pub fn blocked_by<'t>(task: &Task<'t>) -> impl Iterator<Item = &'t str> {
 /// The tasks that are ready for `agent` (for anyone, if `None`) and carry all of `tags`, best first.
 ///
 /// Whether a task is ready is the dear question, so it is asked in the order of the answer and only until the caller has
-/// enough of them.
+/// enough of them. Under HALT there are none.
 pub fn ready<'m>(
     model: &'m Model,
     agent: Option<&AgentName>,
     tags: &[String],
     now: &Now,
 ) -> impl Iterator<Item = Task<'m>> {
-    let mut ranked: BinaryHeap<Reverse<(Rank, usize)>> = model.board.ranks().map(Reverse).collect();
+    let is_offering = model.halted.is_none();
+    let mut ranked: BinaryHeap<Reverse<(Rank, usize)>> =
+        model.board.ranks().filter(|_| is_offering).map(Reverse).collect();
     let best_first = std::iter::from_fn(move || ranked.pop());
     let pending = best_first.filter_map(|Reverse((_, at))| model.task_at(at)).filter(|t| t.state == State::Pending);
     pending.filter(move |task| is_offered(model, task, agent, tags, now))

@@ -126,9 +126,17 @@ pub enum Refusal {
     /// The board has no keyword for the state.
     #[error("this board has no keyword {0}")]
     NoKeyword(&'static str),
+    /// The fleet is halted; the reason may be empty.
+    #[error("the fleet is halted{}", told(.0))]
+    Halted(String),
     /// The board is stopped.
     #[error("{0}")]
     Stopped(String),
+}
+
+/// `: REASON`, if there is one.
+fn told(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 fn listed(lines: &[(u64, String)]) -> String {
@@ -158,6 +166,7 @@ impl Refusal {
             Refusal::BadText { .. } => Code::Usage,
             Refusal::NoKeyword(_) => Code::Config,
             Refusal::TokenRequired(_) => Code::Denied,
+            Refusal::Halted(_) => Code::Halt,
             Refusal::AmbiguousTask { .. }
             | Refusal::RemovedByHand { .. }
             | Refusal::Archived(_)
@@ -194,6 +203,7 @@ impl Refusal {
             Refusal::DuplicateId(_) => "duplicate-id",
             Refusal::BadText { .. } => "bad-text",
             Refusal::NoKeyword(_) => "no-keyword",
+            Refusal::Halted(_) => "halted",
             Refusal::Stopped(_) => "board-stopped",
         }
     }
@@ -228,6 +238,7 @@ impl Refusal {
                 "add it to the board's keyword line, such as `#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED` (`{keyword}` is missing)"
             ),
             Refusal::NotReady { why: Unready::TooLarge(_), .. } => "move its text into a file, and link to it".into(),
+            Refusal::Halted(_) => "finish what you hold, then wait; `fleet resume` ends it".into(),
             Refusal::Stopped(_) => "`fleet status` says what to do".into(),
             Refusal::NotReady { .. } | Refusal::Archived(_) | Refusal::BadText { .. } => return None,
         };

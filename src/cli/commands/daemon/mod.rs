@@ -11,6 +11,7 @@ use crate::{
     adapters::{
         clock,
         emacs_daemon::{self, Launch, LaunchError},
+        emacsclient::{self, EmacsError},
         owner::{self, OwnerError, OwnerInfo},
         process::Watched,
     },
@@ -47,6 +48,7 @@ enum Order {
 
 /// Does what the order says.
 pub fn run(args: DaemonArgs, settings: &Settings) -> Result<Outcome, Refused> {
+    settings.need_this_host("`fleet daemon`")?;
     let outcome = match args.order {
         Order::Start(args) => start::run(args, settings),
         Order::Stop(args) => stop::run(args, settings),
@@ -58,7 +60,7 @@ pub fn run(args: DaemonArgs, settings: &Settings) -> Result<Outcome, Refused> {
 }
 
 /// The living owner of `board` and its process.
-fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
+pub(super) fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
     let owner = match owner::read_owner(board) {
         // Where there is no such directory there is no owner in it.
         Err(OwnerError::MissingDirectory(_)) => None,
@@ -68,13 +70,37 @@ fn living_owner(board: &Path) -> Result<Option<(OwnerInfo, Watched)>, Failure> {
 }
 
 /// What `owner` says about itself, if it answers within `timeout`.
-fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
-    let request = Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, call: Call::Status };
+pub(super) fn status_of(owner: &OwnerInfo, timeout: Duration) -> Option<Reply> {
+    let request =
+        Request { v: WIRE_VERSION, id: clock::fresh_request_id(), agent: None, board: None, call: Call::Status };
     reach::ask_owner(owner, &request, timeout)
 }
 
+/// Nobody holds the board.
+pub(super) fn not_running(settings: &Settings) -> Failure {
+    let message = format!("nobody holds the board {}", settings.board.display());
+    Failure::new(Code::Unreachable, "not-running", message).hint("start Emacs with `fleet daemon start`")
+}
+
+/// Makes sure that the Emacs at `socket` is the owner. The inner error: it does not say who it is.
+pub(super) fn same_emacs(
+    owner: &OwnerInfo,
+    socket: &Path,
+    timeout: Duration,
+) -> Result<Result<(), EmacsError>, Failure> {
+    match emacsclient::eval(socket, "(emacs-pid)", timeout) {
+        Ok(pid) if pid == owner.pid.to_string() => Ok(Ok(())),
+        Ok(pid) => {
+            let message =
+                format!("{} is the socket of process {pid}, but {} owns the board", socket.display(), owner.pid);
+            Err(Failure::new(Code::Config, "another-emacs", message).hint("name the right one with --socket"))
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
 /// A living owner that keeps silent.
-fn no_answer(owner: &OwnerInfo) -> Failure {
+pub(super) fn no_answer(owner: &OwnerInfo) -> Failure {
     let message = format!("process {} ({}) owns the board but does not answer", owner.pid, owner.kind.name());
     Failure::new(Code::Unreachable, "no-answer", message).hint("see `fleet daemon logs`; `fleet daemon stop` ends it")
 }
@@ -97,12 +123,12 @@ fn launch(settings: &Settings, init: bool) -> Result<Launch, Failure> {
 }
 
 /// The path of this program's file.
-fn this_program() -> Result<PathBuf, Failure> {
+pub(super) fn this_program() -> Result<PathBuf, Failure> {
     env::current_exe()
         .map_err(|e| Failure::new(Code::General, "no-program", format!("cannot find this program's file: {e}")))
 }
 
-fn place_failure(error: OwnerError) -> Failure {
+pub(super) fn place_failure(error: OwnerError) -> Failure {
     match error {
         OwnerError::Malformed { .. } | OwnerError::Io { .. } => {
             Failure::new(Code::Config, "no-owner-file", chain(&error))
@@ -111,7 +137,7 @@ fn place_failure(error: OwnerError) -> Failure {
     }
 }
 
-fn launch_failure(error: LaunchError) -> Failure {
+pub(super) fn launch_failure(error: LaunchError) -> Failure {
     let message = error.to_string();
     match error {
         LaunchError::NoLisp(_) => Failure::new(Code::Config, "no-lisp", message)
@@ -125,7 +151,7 @@ fn launch_failure(error: LaunchError) -> Failure {
 }
 
 /// How long ago, roughly: `3h12m`.
-fn rough(time: Duration) -> String {
+pub(super) fn rough(time: Duration) -> String {
     match time.as_secs() {
         secs @ 0..60 => format!("{secs}s"),
         secs @ 60..3600 => format!("{}m{}s", secs / 60, secs % 60),

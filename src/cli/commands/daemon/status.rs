@@ -2,7 +2,7 @@
 
 use super::{
     info::{DaemonInfo, What},
-    living_owner, no_answer, rough, status_of,
+    living_owner, no_answer, not_running, rough, status_of,
 };
 use crate::{
     adapters::clock,
@@ -24,10 +24,7 @@ pub struct StatusArgs {}
 /// Looks, asks, and prints what was found.
 pub fn run(_: StatusArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let Some((owner, _)) = living_owner(&settings.board)? else {
-        let message = format!("nobody holds the board {}", settings.board.display());
-        return Err(
-            Failure::new(Code::Unreachable, "not-running", message).hint("start Emacs with `fleet daemon start`")
-        );
+        return Err(not_running(settings));
     };
     let reply = status_of(&owner, settings.timeout);
     let up = owner.held_for(clock::now().wall.unix_ms());

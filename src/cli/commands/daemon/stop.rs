@@ -2,7 +2,7 @@
 
 use super::{
     info::{DaemonInfo, What},
-    living_owner,
+    living_owner, same_emacs,
 };
 use crate::{
     adapters::{
@@ -51,14 +51,8 @@ pub fn run(_: StopArgs, settings: &Settings) -> Result<Outcome, Failure> {
 /// Whether Emacs heard the order; a refusal that Lisp gave is passed on.
 fn ask_to_end(owner: &OwnerInfo, settings: &Settings) -> Result<bool, Failure> {
     let socket = settings.emacs_socket()?;
-    match emacsclient::eval(&socket, "(emacs-pid)", settings.timeout) {
-        Ok(pid) if pid == owner.pid.to_string() => {}
-        Ok(pid) => {
-            let message =
-                format!("{} is the socket of process {pid}, but {} owns the board", socket.display(), owner.pid);
-            return Err(Failure::new(Code::Config, "another-emacs", message).hint("name the right one with --socket"));
-        }
-        Err(_) => return Ok(false),
+    if same_emacs(owner, &socket, settings.timeout)?.is_err() {
+        return Ok(false);
     }
     match emacsclient::eval(&socket, STOP_FORM, settings.timeout) {
         Err(EmacsError::Lisp(error)) => {
