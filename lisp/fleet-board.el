@@ -59,6 +59,7 @@
 (declare-function fleet--mod-notice "ext:fleet-module.so" (text))
 (declare-function fleet--mod-resolve "ext:fleet-module.so" ())
 (declare-function fleet--mod-char-count "ext:fleet-module.so" ())
+(declare-function fleet--mod-set-visited "ext:fleet-module.so" (places))
 (declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
 (declare-function fleet-list-refresh "fleet-list" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
@@ -262,7 +263,8 @@ NOW is as in `fleet-board--process'."
   (fleet-board--ensure-buffer)
   (fleet-watch-arm)
   (fleet-board--follow-file)
-  (fleet-watch-sync))
+  (fleet-watch-sync)
+  (fleet--mod-set-visited (fleet-watch-visitors)))
 
 (defun fleet-board--apply ()
   "Put what was decided into the buffer, for a limited time.

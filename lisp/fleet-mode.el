@@ -33,6 +33,7 @@
 
 (require 'easymenu)
 (require 'fleet-queue)
+(require 'fleet-archive)
 
 (declare-function fleet--mod-halted "ext:fleet-module.so" ())
 (declare-function fleet-unserve "fleet-board" ())
@@ -51,6 +52,7 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     (define-key map "r" #'fleet-release)
     (define-key map "s" #'fleet-skip)
     (define-key map "R" #'fleet-requeue)
+    (define-key map "A" #'fleet-archive)
     (define-key map "a" #'fleet-add)
     (define-key map "n" #'fleet-note)
     (define-key map "m" #'fleet-append)
@@ -84,6 +86,7 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     ["Release" fleet-release]
     ["Skip" fleet-skip]
     ["Requeue" fleet-requeue]
+    ["Archive" fleet-archive]
     "--"
     ["Add a task" fleet-add]
     ["Add a note" fleet-note]

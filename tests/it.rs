@@ -2,6 +2,7 @@
 
 mod support;
 
+mod archive;
 mod attach;
 mod backup;
 mod board_file;
@@ -18,6 +19,7 @@ mod help;
 mod install;
 mod journal;
 mod lisp_hooks;
+mod live_archive;
 mod live_doors;
 mod live_kill;
 mod live_race;
@@ -44,3 +46,4 @@ mod threats_emacs;
 mod threats_ssh;
 mod tidy;
 mod transitions;
+mod verify;

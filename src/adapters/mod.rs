@@ -1,5 +1,6 @@
 //! The outside world, one thing per file.
 
+pub mod archive_file;
 pub mod board_file;
 pub mod clock;
 pub mod config_file;

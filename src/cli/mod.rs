@@ -16,8 +16,8 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt, list, log,
-    man, note, peer, poll, release, report, requeue, resume, show, skill, skip, status,
+    add, append, archive, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt,
+    list, log, man, note, peer, poll, release, report, requeue, resume, show, skill, skip, status, verify,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -53,6 +53,7 @@ enum Verb {
     Add(add::AddArgs),
     Note(note::NoteArgs),
     Append(append::AppendArgs),
+    Archive(archive::ArchiveArgs),
     Show(show::ShowArgs),
     List(list::ListArgs),
     Status(status::StatusArgs),
@@ -60,6 +61,7 @@ enum Verb {
     Halt(halt::HaltArgs),
     Resume(resume::ResumeArgs),
     Log(log::LogArgs),
+    Verify(verify::VerifyArgs),
     Eval(eval::EvalArgs),
     Attach(attach::AttachArgs),
     Config(config::ConfigArgs),
@@ -117,6 +119,7 @@ impl Cli {
             Verb::Add(args) => add::run(args, &settings),
             Verb::Note(args) => note::run(args, &settings),
             Verb::Append(args) => append::run(args, &settings),
+            Verb::Archive(args) => archive::run(args, &settings),
             Verb::Show(args) => show::run(args, &settings),
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),
@@ -124,6 +127,7 @@ impl Cli {
             Verb::Halt(args) => halt::run(&args, &settings),
             Verb::Resume(args) => resume::run(&args, &settings),
             Verb::Log(args) => log::run(args, &settings),
+            Verb::Verify(args) => verify::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Attach(args) => attach::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),

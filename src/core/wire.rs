@@ -148,6 +148,18 @@ pub enum Call {
         /// The message.
         text: String,
     },
+    /// Moves closed tasks to the board's archive.
+    Archive {
+        /// These tasks; none means all that were closed long enough ago.
+        #[serde(default)]
+        tasks: Vec<String>,
+        /// Only tasks that were closed so many seconds ago; 30 days if absent and no tasks are named.
+        #[serde(default)]
+        older_than_secs: Option<u64>,
+        /// Only say which.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// Shows one task whole.
     Show {
         /// The task's name.
@@ -383,6 +395,7 @@ impl Call {
             Call::Add { .. } => "add",
             Call::Note { .. } => "note",
             Call::Append { .. } => "append",
+            Call::Archive { .. } => "archive",
             Call::Show { .. } => "show",
             Call::List { .. } => "list",
             Call::Status => "status",
@@ -403,6 +416,7 @@ impl Call {
                 | Call::Status
                 | Call::Report { .. }
                 | Call::Log { .. }
+                | Call::Archive { dry_run: true, .. }
         )
     }
 }

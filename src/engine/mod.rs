@@ -6,6 +6,7 @@
 
 mod answer;
 mod apply;
+mod archive;
 mod events;
 mod open;
 mod person;
@@ -18,6 +19,7 @@ mod vet;
 
 pub mod log;
 pub mod offline;
+pub mod verify;
 
 pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
@@ -95,6 +97,12 @@ pub struct Engine {
     /// SHA-256 of the file as it was last read or written by us.
     file_hash: String,
     queue: VecDeque<Work>,
+    /// Archived entries of queued work that are known to be in their archive, by number.
+    kept: BTreeSet<u64>,
+    /// The archives shall be tried again; one that failed is not tried for every edit.
+    fills_archives: bool,
+    /// The text came from a file that this engine, or one before it, wrote or found.
+    is_file_ours: bool,
     /// The edit that the text's owner is just making.
     planned: Option<Plan>,
     /// Every event up to this number stands in the file, but for those in `waiting`.

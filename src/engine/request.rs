@@ -3,6 +3,7 @@
 use super::{
     Engine, answer,
     apply::Work,
+    archive::Archiving,
     fresh_id,
     log::{Commit, Precondition, chain},
     vet::{Question, Vetted, Vetting},
@@ -55,6 +56,8 @@ enum Verdict {
     Changed(Request, u64),
     /// It was done before.
     Repeated(Request, Answered),
+    /// Closed tasks leave the board; or there are none.
+    Archived(Request, Box<Archiving>),
 }
 
 /// A verdict, or the question that comes before it.
@@ -127,9 +130,13 @@ impl Engine {
             }
             (Verdict::Changed(request, number), None) => self.answer_changed(&request, number, now),
             (Verdict::Repeated(request, answered), None) => self.answer_repeated(&request, &answered, now),
+            (Verdict::Archived(request, archiving), None) => self.answer_archived(&request, *archiving),
             (Verdict::Refused(request, failure), None) => Reply::refused(Some(&request.id), failure),
             (
-                Verdict::Changed(request, _) | Verdict::Repeated(request, _) | Verdict::Refused(request, _),
+                Verdict::Changed(request, _)
+                | Verdict::Repeated(request, _)
+                | Verdict::Refused(request, _)
+                | Verdict::Archived(request, _),
                 Some(why),
             ) => {
                 let failure = Failure::new(Code::Unreachable, "outcome-unknown", format!("the journal failed: {why}"));
@@ -212,6 +219,12 @@ impl Engine {
         {
             return Ok(Vettable::Verdict(verdict));
         }
+        if let Call::Archive { .. } = &request.call {
+            let asked = (Asked { id: request.id.clone(), digest }, &by, ask.caller);
+            let archiving = self.archive(request, asked, first, events, now)?;
+            self.fills_archives = true;
+            return Ok(Vettable::Verdict(Verdict::Archived(request.clone(), Box::new(archiving))));
+        }
         let fresh = fresh_id(&format!("{agent} {}", request.id));
         let Caller { via, auth } = ask.caller;
         let event = |request, change| Event { at: now.wall, by: by.clone(), via, auth, request, change };
@@ -284,7 +297,7 @@ impl Engine {
     }
 
     /// Makes `event` part of the batch that begins with number `first`, and of what the next decision sees.
-    fn note(&mut self, first: u64, events: &mut Vec<Event>, event: Event) -> u64 {
+    pub(super) fn note(&mut self, first: u64, events: &mut Vec<Event>, event: Event) -> u64 {
         let number = first + events.len() as u64;
         self.model.ledger.fold(number, &event);
         events.push(event);
@@ -336,7 +349,8 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
         | Call::List { .. }
         | Call::Status
         | Call::Report { .. }
-        | Call::Log { .. } => unreachable!("reading verbs are answered before"),
+        | Call::Log { .. }
+        | Call::Archive { .. } => unreachable!("they are answered before"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod append;
+pub mod archive;
 pub mod attach;
 pub mod claim;
 pub mod completions;
@@ -26,3 +27,4 @@ pub mod show;
 pub mod skill;
 pub mod skip;
 pub mod status;
+pub mod verify;

@@ -161,6 +161,7 @@ fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
         | Change::Edited { .. }
         | Change::Removed { .. }
         | Change::Returned { .. }
+        | Change::Archived { .. }
         | Change::Opened { .. }
         | Change::Saving { .. }
         | Change::Halted { .. }

@@ -216,6 +216,24 @@ pub enum Change {
         /// The keyword it came back with.
         keyword: String,
     },
+    /// A closed task left the board for the archive, with everything below it.
+    Archived {
+        /// The heading's ID.
+        task: String,
+        /// Its title, by which a heading that has no ID yet is found.
+        title: String,
+        /// The heading had no ID: what stands in the archive has this one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stamp: bool,
+        /// The archive's name in the board's directory.
+        file: String,
+        /// Every task that went, this one included, by every name that another may wait for.
+        tasks: Vec<ArchivedTask>,
+        /// Digest of the subtree as it stood on the board, 16 hex digits.
+        digest: String,
+        /// What stands in the archive.
+        entry: String,
+    },
     /// An owner took the board over.
     Opened {
         /// `emacs` or `offline`.
@@ -256,6 +274,15 @@ pub enum Change {
     },
 }
 
+/// A name under which a task went to the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedTask {
+    /// ID, CUSTOM_ID or leading token.
+    pub name: String,
+    /// Its keyword.
+    pub keyword: String,
+}
+
 /// A file that the board once was, by which a start knows what the text that it finds already shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownFile {
@@ -290,14 +317,17 @@ pub enum Field {
 
 impl Change {
     /// Every word of [`Change::kind`], in the order of the variants.
-    pub const KINDS: [&str; 16] = [
+    pub const KINDS: [&str; 17] = [
         "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
-        "removed", "returned", "opened", "saving", "halted", "resumed",
+        "removed", "returned", "archived", "opened", "saving", "halted", "resumed",
     ];
 
     /// Whether the task with this ID is concerned.
     pub fn concerns(&self, task: &str) -> bool {
-        self.task() == Some(task)
+        match self {
+            Change::Archived { tasks, .. } => tasks.iter().any(|archived| archived.name == task),
+            _ => self.task() == Some(task),
+        }
     }
 
     /// The task concerned.
@@ -313,7 +343,8 @@ impl Change {
             | Change::Noted { task, .. }
             | Change::Edited { task, .. }
             | Change::Removed { task, .. }
-            | Change::Returned { task, .. } => Some(task),
+            | Change::Returned { task, .. }
+            | Change::Archived { task, .. } => Some(task),
             Change::Appended { .. }
             | Change::Opened { .. }
             | Change::Saving { .. }
@@ -337,6 +368,7 @@ impl Change {
             | Change::Edited { .. }
             | Change::Removed { .. }
             | Change::Returned { .. }
+            | Change::Archived { .. }
             | Change::Opened { .. }
             | Change::Saving { .. }
             | Change::Halted { .. }
@@ -349,7 +381,8 @@ impl Change {
         match self {
             Change::Claimed { title, stamp: true, .. }
             | Change::Skipped { title, stamp: true, .. }
-            | Change::Requeued { title, stamp: true, .. } => Some(title),
+            | Change::Requeued { title, stamp: true, .. }
+            | Change::Archived { title, stamp: true, .. } => Some(title),
             _ => None,
         }
     }
@@ -362,7 +395,10 @@ impl Change {
     /// Whether the board's text shows this change (as opposed to bookkeeping and to what the text said first).
     pub fn is_on_board(&self) -> bool {
         self.transition().is_some()
-            || matches!(self, Change::Added { .. } | Change::Noted { .. } | Change::Appended { .. })
+            || matches!(
+                self,
+                Change::Added { .. } | Change::Noted { .. } | Change::Appended { .. } | Change::Archived { .. }
+            )
     }
 
     /// The word for this change in the journal and in `fleet log`.
@@ -380,6 +416,7 @@ impl Change {
             Change::Edited { .. } => "edited",
             Change::Removed { .. } => "removed",
             Change::Returned { .. } => "returned",
+            Change::Archived { .. } => "archived",
             Change::Opened { .. } => "opened",
             Change::Saving { .. } => "saving",
             Change::Halted { .. } => "halted",

@@ -145,7 +145,10 @@ pub fn has_tags(model: &Model, task: &Task<'_>, tags: &[String]) -> bool {
 fn blocker(model: &Model, task: &Task<'_>) -> Option<String> {
     let is_open = |name: &&str| match model.find_named(name) {
         Ok(other) => !other.state.unblocks(),
-        Err(Lookup::Gone(Gone::Archived)) => false,
+        // In the archive a task is what it was: done, or failed.
+        Err(Lookup::Gone(Gone::Archived)) => {
+            model.ledger.record(name).is_some_and(|record| record.keyword == State::Failed.keyword())
+        }
         Err(_) => true,
     };
     blocked_by(task).find(is_open).map(Into::into)
