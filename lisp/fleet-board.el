@@ -40,6 +40,8 @@
 (require 'fleet-edit)
 (require 'fleet-save)
 (require 'fleet-hooks)
+(require 'fleet-trust)
+(require 'fleet-rescue)
 
 (declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
 (declare-function fleet--mod-close "ext:fleet-module.so" ())
@@ -57,6 +59,7 @@
 (declare-function fleet--mod-notice "ext:fleet-module.so" (text))
 (declare-function fleet--mod-resolve "ext:fleet-module.so" ())
 (declare-function fleet--mod-char-count "ext:fleet-module.so" ())
+(declare-function fleet--mod-set-visited "ext:fleet-module.so" (places))
 (declare-function fleet--mod-last-panic "ext:fleet-module.so" ())
 (declare-function fleet-list-refresh "fleet-list" ())
 (declare-function fleet-mode "fleet-mode" (&optional arg))
@@ -95,6 +98,7 @@ Nobody waits for it, and no command is running.")
 (defvar fleet-board--timer nil "The timer that looks after the board every second.")
 (defvar fleet-board--soon nil "The timer that will process what waits.")
 (defvar fleet-board--busy nil "Non-nil while requests are processed.")
+(defvar fleet-board--panic nil "What the module said when it gave the board up.")
 (defvar fleet-board--changed nil "Non-nil if edits of ours were not announced yet.")
 
 ;;;; Requests
@@ -119,13 +123,19 @@ refusal is signalled as one of the children of `fleet-error'."
     ;; A change hook of somebody else's calls us in the middle of an edit.
     (signal 'fleet-error '("the board is just being edited" :reason "busy"
                            :hint "call it from a timer instead")))
+  (or (fleet-board--answer-to request)
+      ;; A panic took the request along.  It has an id: asking again is no risk.
+      (and (fleet-board--open-p) (fleet-board--answer-to request))
+      (signal 'fleet-unreachable
+              '("the board was given up before the request was answered"
+                :reason "no-reply" :hint "repeat it with the same request id"))))
+
+(defun fleet-board--answer-to (request)
+  "Return the reply to the JSON REQUEST, or nil if there is none."
   (let ((ticket (fleet--mod-submit request)))
     ;; A person's own command may edit at once; inside a prompt nothing may.
     (fleet-board--process (zerop (recursion-depth)) ticket)
-    (or (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))
-        (signal 'fleet-unreachable
-                '("the board was given up before the request was answered"
-                  :reason "no-reply" :hint "repeat it with the same request id")))))
+    (and (fleet--mod-is-open) (fleet--mod-take-reply ticket))))
 
 (defun fleet-board--request (agent call id)
   "Return the JSON of CALL for AGENT under ID."
@@ -181,21 +191,6 @@ An error is kept for `fleet-status' and BODY's value is nil then."
      (condition-case error
          (progn ,@body)
        ((error quit) (fleet-board--trouble error) nil))))
-
-(defmacro fleet-board--trusting-nothing (&rest body)
-  "Run BODY, which reads the board as Org, without doing what the text says.
-No local variable counts, not even the safe ones: `mode:' is one of them
-and calls any function with a fitting name.  Nothing that a `#+SETUPFILE'
-line names is opened or fetched.  In a daemon nothing can ask."
-  (declare (indent 0) (debug t))
-  `(let ((enable-local-variables nil)
-         (enable-local-eval nil)
-         (enable-dir-local-variables nil)
-         (inhibit-interaction (or inhibit-interaction (and (daemonp) t))))
-     (cl-letf (((symbol-function 'org-file-contents) #'ignore))
-       ,@body)))
-
-(defvar fleet-board--panic nil "What the module said when it gave the board up.")
 
 (defun fleet-board--trouble (error)
   "Keep ERROR, a condition, for `fleet-status'."
@@ -257,14 +252,19 @@ NOW is as in `fleet-board--process'."
         (setq more (fleet-board--apply))))
     (fleet-board--quietly
       (fleet--mod-answer)
-      (fleet-board--afterwards more))))
+      (fleet-board--afterwards more))
+    (when fleet-board--panic
+      ;; Whoever was not answered asks again at once.
+      (fleet-board--quietly
+        (fleet-board--revive)))))
 
 (defun fleet-board--look ()
   "Make sure that the engine knows the text that the person sees."
   (fleet-board--ensure-buffer)
   (fleet-watch-arm)
   (fleet-board--follow-file)
-  (fleet-watch-sync))
+  (fleet-watch-sync)
+  (fleet--mod-set-visited (fleet-watch-visitors)))
 
 (defun fleet-board--apply ()
   "Put what was decided into the buffer, for a limited time.
@@ -359,7 +359,7 @@ person is at work, wait for a command or the next second."
                (not (fleet-save-file-missing))
                (not (verify-visited-file-modtime (current-buffer))))
       (let ((inhibit-read-only t))
-        (fleet-board--trusting-nothing
+        (fleet-trust-nothing
           (revert-buffer t t t))))))
 
 (defun fleet-board--reverted ()
@@ -406,19 +406,11 @@ name is let go (R18)."
                            (and buffer-file-name (file-truename buffer-file-name))))))
     (fleet-board--detach))
   (unless (fleet-board-buffer)
-    (fleet-board--attach (fleet-board--visit fleet-board--path))
+    (fleet-board--attach (fleet-trust-visit fleet-board--path))
     (fleet-board--text-replaced))
   (with-current-buffer fleet-watch--buffer
     (unless (bound-and-true-p fleet-mode)
       (fleet-board--furnish))))
-
-(defun fleet-board--visit (file)
-  "Return a buffer that visits FILE, without running code from it or asking."
-  (fleet-board--trusting-nothing
-    (let ((large-file-warning-threshold nil)
-          (vc-follow-symlinks t)
-          (inhibit-message t))
-      (find-file-noselect file t))))
 
 (defun fleet-board--attach (buffer)
   "Make BUFFER the one that shows the board."
@@ -431,36 +423,17 @@ name is let go (R18)."
 
 (defun fleet-board--furnish ()
   "Give the current buffer what a board needs and a change of mode takes away."
-  (fleet-board--trusting-nothing
-    (unless (derived-mode-p 'org-mode)
-      (org-mode))
-    (fleet-board--default-keywords))
+  (fleet-trust-org-mode)
   (add-hook 'write-file-functions #'fleet-save--by-person nil t)
+  (fleet-save-ask-for fleet-watch--person-dirty)
   (fleet-mode 1))
-
-(defun fleet-board--default-keywords ()
-  "On a board without keyword line, let Org know the fleet's keywords."
-  (let ((case-fold-search t))
-    (unless (org-with-wide-buffer
-             (goto-char (point-min))
-             (re-search-forward "^[ \t]*#\\+\\(?:seq_\\|typ_\\)?todo:" nil t))
-      ;; Org reads the default value, not the buffer's.
-      (let ((users (default-value 'org-todo-keywords)))
-        (unwind-protect
-            (progn
-              (setq-default org-todo-keywords
-                            '((sequence "PENDING(p)" "IN_PROGRESS(i)"
-                                        "|" "DONE(d)" "FAILED(f)" "SKIPPED(s)")))
-              (org-set-regexps-and-options))
-          (setq-default org-todo-keywords users)))
-      (org-set-font-lock-defaults)
-      (font-lock-flush))))
 
 (defun fleet-board--detach ()
   "Let the board's buffer be an ordinary one."
   (when (fleet-board-buffer)
     (with-current-buffer fleet-watch--buffer
       (remove-hook 'write-file-functions #'fleet-save--by-person t)
+      (kill-local-variable 'buffer-save-without-query)
       (when (bound-and-true-p fleet-mode)
         (fleet-mode -1))))
   (setq fleet-watch--buffer nil
@@ -500,7 +473,7 @@ is harmless; a second board is refused."
   "Take FILE over and show it."
   (let* ((path (file-truename file))
          (pipe (fleet-board--make-pipe))
-         (rescued (fleet-board--keep-auto-save path))
+         (rescued (fleet-rescue-keep-auto-save path))
          (reply (fleet-board--parse
                  (fleet--mod-open path (fleet-board--socket path) pipe))))
     (unless (plist-get reply :ok)
@@ -512,7 +485,7 @@ is harmless; a second board is refused."
     (fleet-hooks-begin (plist-get reply :news_from))
     (condition-case error
         (progn
-          (fleet-board--attach (fleet-board--visit path))
+          (fleet-board--attach (fleet-trust-visit path))
           (fleet-board--arm)
           (when rescued
             (fleet--mod-notice
@@ -557,6 +530,7 @@ Clients find it through the owner file."
   (add-hook 'after-revert-hook #'fleet-board--reverted)
   (add-hook 'kill-buffer-hook #'fleet-board--killed)
   (add-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
+  (add-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
   (setq fleet-board--timer (run-with-timer 1 1 #'fleet-board--every-second)))
 
 (defun fleet-board--emacs-ends ()
@@ -575,6 +549,7 @@ non-nil if a board was served."
   (remove-hook 'after-revert-hook #'fleet-board--reverted)
   (remove-hook 'kill-buffer-hook #'fleet-board--killed)
   (remove-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
+  (remove-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
   (dolist (timer (list fleet-board--timer fleet-board--soon))
     (when (timerp timer)
       (cancel-timer timer)))
@@ -609,30 +584,6 @@ Return non-nil if there was such a conflict."
     (when (called-interactively-p 'interactive)
       (message (if result "The board is accepted as it is" "There is no conflict")))
     result))
-
-(defun fleet-board--keep-auto-save (path)
-  "Copy an auto-save file newer than the board PATH aside; return its copy.
-It may hold what a person typed before a crash (R12)."
-  (let* ((auto-save (with-temp-buffer
-                      (let ((buffer-file-name path))
-                        (make-auto-save-file-name))))
-         (copy (expand-file-name (format-time-string "rescue-%Y%m%dT%H%M%S.org")
-                                 (fleet-board--state-directory path))))
-    (when (and (file-exists-p auto-save) (file-newer-than-file-p auto-save path))
-      (make-directory (file-name-directory copy) t)
-      (set-file-modes (file-name-directory copy) #o700)
-      (copy-file auto-save copy t)
-      copy)))
-
-(defun fleet-rescue ()
-  "Show how the newest text that was rescued from a crash differs from the board."
-  (interactive)
-  (let ((copies (and fleet-board--path
-                     (directory-files (fleet-board--state-directory fleet-board--path)
-                                      t "\\`rescue-.*\\.org\\'"))))
-    (unless copies
-      (user-error "Nothing was rescued"))
-    (diff fleet-board--path (car (last copies)) nil t)))
 
 (provide 'fleet-board)
 ;;; fleet-board.el ends here

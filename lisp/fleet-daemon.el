@@ -39,7 +39,6 @@
 
 (defvar debug-on-event)
 
-(declare-function fleet--mod-is-open "ext:fleet-module.so" ())
 (declare-function fleet--mod-notify "ext:fleet-module.so" (state))
 (declare-function fleet--mod-summary "ext:fleet-module.so" ())
 (declare-function fleet--mod-watchdog "ext:fleet-module.so" ())
@@ -148,8 +147,9 @@ learn of it: it listens to this process alone."
 
 (defun fleet-daemon--alive ()
   "Give the service manager a sign of life and say how the board is."
-  (fleet-daemon--tell (format "WATCHDOG=1\nSTATUS=%s"
-                              (if (fleet--mod-is-open) (fleet--mod-summary) "no board"))))
+  ;; Alive is who gets here, whatever has become of the board.
+  (let ((summary (ignore-errors (fleet--mod-summary))))
+    (fleet-daemon--tell (format "WATCHDOG=1\nSTATUS=%s" (or summary "no board")))))
 
 (defun fleet-daemon--stopping ()
   "Tell the service manager that this Emacs ends."

@@ -112,9 +112,9 @@ with its reason, any other value a veto.  So is an error: a check that fails
 must not let work through.  The first veto counts.  A claim of a named task
 is then refused with `fleet-conflict' and the reason \"vetoed\"; one of the
 best task goes on to the next.  If the task is another by the time of the
-decision, the functions are asked again.  At most VETO_ASKS_MAX questions
-\(PROTOCOL.md) are asked for one claim; then named tasks are refused as
-\"vetoed\", and for unnamed ones there is nothing ready.
+decision, the functions are asked again.  A claim is given up after
+VETO_ASKS_MAX vetoes (PROTOCOL.md), or as many questions about one task
+that keeps changing.
 
 `fleet-poll' is not filtered: it lists what this hook may refuse.  A
 repeated request is answered as before, without asking.  A claim with
@@ -178,7 +178,7 @@ If it is left in any other way, return in words how."
   "Return ERROR, a condition, in one line of printable characters."
   (truncate-string-to-width
    (replace-regexp-in-string
-    "[[:cntrl:]]+" " "
+    "[\u0000-\u001f\u007f-\u009f\u2028\u2029]+" " "
     (condition-case nil
         (let ((print-length 20) (print-level 5))
           ;; A refusal's other data is for programs.
@@ -197,7 +197,7 @@ If it is left in any other way, return in words how."
 
 (defun fleet-hooks--short (text)
   "Return the beginning of TEXT in one line."
-  (truncate-string-to-width (replace-regexp-in-string "[[:cntrl:]]+" " " text) 80 nil nil t))
+  (truncate-string-to-width (replace-regexp-in-string "[\u0000-\u001f\u007f-\u009f\u2028\u2029]+" " " text) 80 nil nil t))
 
 (defvar fleet-hooks--told nil
   "What was told already: (FUNCTION . WORDS).")

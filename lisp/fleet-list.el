@@ -192,11 +192,20 @@ Without that task it is in the same line, or else in the last one."
           (vector (propertize (fleet-task-line (plist-get task :keyword))
                               'face (fleet-task-face task))
                   (fleet-task-line (plist-get task :priority))
-                  (if (equal name title) "" (fleet-task-line name))
-                  title
+                  (if (equal name title) "" (fleet-list--short (fleet-task-line name)))
+                  (fleet-list--short title)
                   (fleet-task-line (plist-get task :holder))
                   (fleet-task-date (plist-get task :deadline))
-                  (fleet-list--remarks task)))))
+                  (fleet-list--short (fleet-list--remarks task))))))
+
+(defconst fleet-list-cell-chars-max 500
+  "How much of a name, a title or tags a row shows, in characters.")
+
+(defun fleet-list--short (text)
+  "Return TEXT, or as much of it as a row can show."
+  (if (> (length text) fleet-list-cell-chars-max)
+      (concat (substring text 0 fleet-list-cell-chars-max) "…")
+    text))
 
 (defun fleet-list--remarks (task)
   "Return the tags of TASK, and why nobody can claim it, if so."

@@ -33,7 +33,9 @@
 
 (require 'easymenu)
 (require 'fleet-queue)
+(require 'fleet-archive)
 
+(declare-function fleet--mod-halted "ext:fleet-module.so" ())
 (declare-function fleet-unserve "fleet-board" ())
 
 (defvar fleet-mode-line nil
@@ -50,12 +52,14 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     (define-key map "r" #'fleet-release)
     (define-key map "s" #'fleet-skip)
     (define-key map "R" #'fleet-requeue)
+    (define-key map "A" #'fleet-archive)
     (define-key map "a" #'fleet-add)
     (define-key map "n" #'fleet-note)
     (define-key map "m" #'fleet-append)
     (define-key map "v" #'fleet-show)
     (define-key map "l" #'fleet-list)
     (define-key map "p" #'fleet-poll)
+    (define-key map "H" #'fleet-halt)
     (define-key map "i" #'fleet-status)
     (define-key map "L" #'fleet-log)
     (define-key map "?" #'fleet-describe-keys)
@@ -82,6 +86,7 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     ["Release" fleet-release]
     ["Skip" fleet-skip]
     ["Requeue" fleet-requeue]
+    ["Archive" fleet-archive]
     "--"
     ["Add a task" fleet-add]
     ["Add a note" fleet-note]
@@ -90,6 +95,8 @@ A mode line construct; the owner of the board sets it buffer-locally.")
     ["Show this task" fleet-show]
     ["List all tasks" fleet-list]
     ["List what is ready" fleet-poll]
+    ["Halt the fleet" fleet-halt]
+    ["Resume" fleet-resume]
     ["Status" fleet-status]
     ["Log" fleet-log]
     "--"
@@ -100,6 +107,12 @@ A mode line construct; the owner of the board sets it buffer-locally.")
   (interactive)
   (describe-keymap 'fleet-command-map))
 
+(defun fleet-mode--halt ()
+  "Return what the mode line says of a halted fleet, or nil.
+It looks at the HALT file itself, whoever made it."
+  (when (ignore-errors (fleet--mod-halted))
+    (propertize " HALT" 'face 'error 'help-echo (ignore-errors (fleet--mod-halted)))))
+
 ;;;###autoload (autoload 'fleet-mode "fleet" nil t)
 (define-minor-mode fleet-mode
   "Keys, menu and mode line for the board that is served.
@@ -107,7 +120,7 @@ It is turned on where a board is served; by itself it changes nothing
 about the board.
 
 \\{fleet-mode-map}"
-  :lighter (" Fleet" fleet-mode-line)
+  :lighter (" Fleet" (:eval (fleet-mode--halt)) fleet-mode-line)
   :keymap fleet-mode-map
   :group 'fleet)
 

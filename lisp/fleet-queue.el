@@ -93,7 +93,8 @@ that puts the reply into words; they are shown, and a refusal becomes a
         (fleet-call agent call id)
       (let ((reply (fleet-with-user-errors (fleet-call agent call id))))
         (fleet-list-refresh)
-        (message "%s" (fleet-queue--with-remarks (funcall show reply) reply))
+        (message "%s" (fleet-task-shown
+                       (fleet-queue--with-remarks (funcall show reply) reply)))
         reply))))
 
 (defun fleet-queue--without-blanks (call)
@@ -119,8 +120,14 @@ that puts the reply into words; they are shown, and a refusal becomes a
     (string-join (cons (if remarks
                            (format "%s (%s)" words (string-join remarks ", "))
                          words)
-                       (append (plist-get reply :notices) nil))
+                       (append (fleet-queue--halted reply) (plist-get reply :notices) nil))
                  "\n")))
+
+(defun fleet-queue--halted (reply)
+  "Return a list of the line that says that the fleet is halted, if REPLY says so."
+  (let ((reason (plist-get reply :halt)))
+    (when reason
+      (list (if (equal reason "") "HALT" (concat "HALT: " reason))))))
 
 (defun fleet-queue--outcome (reply)
   "Say in one line what became of the task of REPLY."
@@ -300,7 +307,7 @@ List its tasks in the buffer BUFFER-NAME unless that is nil."
       (let ((reply (fleet-with-user-errors (fleet-call agent call))))
         (fleet-list-display buffer-name agent call (plist-get reply :tasks))
         (when (plist-get reply :notices)
-          (message "%s" (string-join (plist-get reply :notices) "\n")))
+          (message "%s" (fleet-task-shown (string-join (plist-get reply :notices) "\n"))))
         reply))))
 
 ;;;###autoload (autoload 'fleet-show "fleet" nil t)
@@ -324,8 +331,47 @@ With SHOW, as in interactive use, tell it in the echo area."
     (if (not show)
         (fleet-call nil call)
       (let ((reply (fleet-with-user-errors (fleet-call nil call))))
-        (message "%s" (fleet-view-status (plist-get reply :status)))
+        (message "%s" (fleet-task-shown
+                       (string-join (append (fleet-queue--halted reply)
+                                            (list (fleet-view-status (plist-get reply :status))))
+                                    "\n")))
         reply))))
+
+;;;; Stopping everything
+
+;;;###autoload (autoload 'fleet-halt "fleet" nil t)
+(cl-defun fleet-halt (&optional reason agent &key id show)
+  "Stop the fleet for REASON and return the reply: nothing is claimed.
+What is held can still be finished.  `fleet-resume' ends it.
+
+Without AGENT, you do it as the person at this Emacs.  ID names the
+request.  With SHOW, as in interactive use, tell the outcome in the echo
+area."
+  (interactive (list (read-string "Halt the fleet because (optional): ")
+                     (and current-prefix-arg (fleet-queue--read-agent)) :show t))
+  (fleet-queue--order agent `(:verb "halt" :reason ,reason) id
+                      (and show "The fleet is halted; M-x fleet-resume ends it")))
+
+;;;###autoload (autoload 'fleet-resume "fleet" nil t)
+(cl-defun fleet-resume (&optional agent &key id show)
+  "Let a halted fleet go on and return the reply.
+No agent is started by this.  AGENT, ID and SHOW are as in `fleet-halt'."
+  (interactive (list (and current-prefix-arg (fleet-queue--read-agent)) :show t))
+  (fleet-queue--order agent '(:verb "resume") id (and show "The fleet goes on")))
+
+(defun fleet-queue--order (agent call id words)
+  "Return the reply to CALL by AGENT or, if that is nil, by the person.
+ID names the request.  WORDS, if non-nil, tell the outcome."
+  (let* ((agent (fleet-queue--given agent))
+         (call (fleet-queue--without-blanks call))
+         (reply (if words
+                    (fleet-with-user-errors (fleet-call agent call id))
+                  (fleet-call agent call id))))
+    (force-mode-line-update t)
+    (when words
+      (fleet-list-refresh)
+      (message "%s" words))
+    reply))
 
 ;;;###autoload (autoload 'fleet-log "fleet" nil t)
 (cl-defun fleet-log (&key after task by kinds since until limit show)

@@ -63,6 +63,19 @@ Other programs replace a file by removing it first.")
 (defvar fleet-save--gone-since nil "When the board's file was first found gone.")
 (defvar fleet-save--file nil "The real name of the board's file.")
 
+(defun fleet-save-ask-for (dirty)
+  "Let Emacs ask about the board before it saves buffers only if DIRTY.
+Non-nil DIRTY says that it has unsaved edits of a person.  Agents' edits
+are saved anyway: leaving a frame must not ask about them."
+  (when (buffer-live-p fleet-watch--buffer)
+    (with-current-buffer fleet-watch--buffer
+      (setq buffer-save-without-query (not dirty)))))
+
+(defun fleet-save--person-dirty-changes (_symbol dirty operation _where)
+  "Follow `fleet-watch--person-dirty', set to DIRTY by OPERATION."
+  (when (eq operation 'set)
+    (fleet-save-ask-for dirty)))
+
 (defun fleet-save-soon ()
   "See to it that the board is saved before long."
   (unless (timerp fleet-save--timer)

@@ -82,8 +82,8 @@ ERROR is (SYMBOL MESSAGE :reason REASON :hint HINT ...)."
            (text (if (string-empty-p message)
                      message
                    (concat (upcase (substring message 0 1)) (substring message 1)))))
-       (if hint (format "%s (hint: %s)" text hint) text)))
-    (_ (error-message-string error))))
+       (fleet-task-shown (if hint (format "%s (hint: %s)" text hint) text))))
+    (_ (fleet-task-shown (error-message-string error)))))
 
 (defmacro fleet-with-user-errors (&rest body)
   "Evaluate BODY; a `fleet-error' becomes a `user-error' with the same meaning.
@@ -200,7 +200,21 @@ widened."
 
 (defun fleet-task-line (text)
   "Return TEXT, which may be nil, as one line without control characters."
-  (replace-regexp-in-string "[[:cntrl:]\u2028\u2029]+" " " (or text "")))
+  (replace-regexp-in-string "[\u0000-\u001f\u007f-\u009f\u2028\u2029]+" " " (or text "")))
+
+(defun fleet-task-text (text)
+  "Return TEXT without control characters but for line ends and tabs."
+  (replace-regexp-in-string "[\u0000-\u0008\u000b-\u001f\u007f-\u009f]" "\N{REPLACEMENT CHARACTER}" text))
+
+(defconst fleet-task-shown-chars-max 2000
+  "How much is shown in the echo area, in characters.")
+
+(defun fleet-task-shown (text)
+  "Return TEXT for the echo area: printable, and not more than anybody reads."
+  (let ((text (fleet-task-text text)))
+    (if (> (length text) fleet-task-shown-chars-max)
+        (concat (substring text 0 fleet-task-shown-chars-max) "…")
+      text)))
 
 (defun fleet-task-date (stamp)
   "Return the org time STAMP, which may be nil, without its brackets."

@@ -54,7 +54,7 @@
         (fleet-view--facts task)
         (let ((body (string-trim-right (or (plist-get task :body) ""))))
           (unless (string-empty-p body)
-            (insert "\n" body "\n")))))))
+            (insert "\n" (fleet-task-text body) "\n")))))))
 
 (defun fleet-view--task-again (name)
   "Show the task NAME as it is now."
@@ -84,7 +84,7 @@
 (defun fleet-view--fact (label value)
   "Insert a line with LABEL and VALUE unless VALUE is nil."
   (when value
-    (insert (format "%-14s %s\n" label (string-replace "\n" " " value)))))
+    (insert (format "%-14s %s\n" (fleet-task-line label) (fleet-task-line value)))))
 
 ;;;; The journal
 

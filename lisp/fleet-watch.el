@@ -139,6 +139,18 @@ mode, and Emacs empties a hook when one of its functions fails."
     (fleet--mod-resync (buffer-substring-no-properties (car window) (cdr window)))
     (fleet-watch-settled)))
 
+(defun fleet-watch-visitors ()
+  "Return where somebody's cursor stands on the board, as a vector.
+Positions count from 0.  The frame that a daemon has without anybody in
+front of it does not count."
+  (let ((places nil))
+    (dolist (buffer (and (buffer-live-p fleet-watch--buffer)
+                         (with-current-buffer fleet-watch--buffer (fleet-edit--family))))
+      (dolist (window (get-buffer-window-list buffer nil t))
+        (unless (equal "initial_terminal" (terminal-name (window-frame window)))
+          (push (1- (window-point window)) places))))
+    (vconcat places)))
+
 (defun fleet-watch-sync-all ()
   "Read the whole board again; return non-nil if something was different."
   (with-current-buffer fleet-watch--buffer

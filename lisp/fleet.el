@@ -66,6 +66,8 @@ It matches [a-z0-9][a-z0-9_-]{0,31}."
 (require 'fleet-board)
 (require 'fleet-mode)
 (require 'fleet-queue)
+(require 'fleet-archive)
+(require 'fleet-verify)
 (require 'fleet-rpc)
 (require 'fleet-daemon)
 

@@ -176,7 +176,8 @@
             (should (string-match-p (concat "fleet-hooks-test-bad.*" (regexp-quote told)) notices)))
           (should (= 2 (length (split-string notices "left by a throw")))))
         (with-current-buffer "*Messages*"
-          (should (string-match-p "Warning (fleet): fleet-hooks-test-bad" (buffer-string))))
+          (should (string-match-p "Warning (fleet): fleet-hooks-test-bad" (buffer-string)))
+          (should-not (string-match-p "fleet-hooks-test-bad.*times\\]" (buffer-string))))
         (should (plist-get (fleet-claim "TASK-002" "timmy") :applied))))))
 
 (ert-deftest fleet-hooks-a-function-may-wait-and-claim-and-edit-without-hearing-twice ()
@@ -373,6 +374,25 @@
       (let ((error (should-error (fleet-claim "TASK-001" "timmy") :type 'fleet-conflict)))
         (should (string-match-p "changed each time" (cadr error))))
       (should (= 32 asked)))))
+
+(ert-deftest fleet-hooks-a-candidate-that-never-stays-as-it-is-is-passed-over ()
+  :tags '(native)
+  (let ((asked 0))
+    (fleet-hooks-test-with
+        ((fleet-claim-veto-functions
+          (list (lambda (task _)
+                  (cl-incf asked)
+                  (when (equal (plist-get task :name) "TASK-001")
+                    (with-current-buffer (fleet-board-buffer)
+                      (save-excursion
+                        (goto-char (point-min))
+                        (search-forward "Body one")
+                        (insert "!")
+                        (fleet-board--process)
+                        (fleet--mod-settle t))))
+                  nil))))
+      (should (equal "TASK-002" (plist-get (plist-get (fleet-claim nil "timmy") :task) :name)))
+      (should (= 33 asked)))))
 
 (ert-deftest fleet-hooks-a-veto-function-that-claims-comes-to-an-end ()
   :tags '(native)

@@ -12,6 +12,9 @@ const WITH_OTHERS: [&str; 4] = ["attach", "eval", "daemon", "peer"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
 const OF_A_HOLDER: [&str; 4] = ["done", "fail", "release", "note"];
 
+/// What needs a board that was served before.
+const OF_A_SERVED_BOARD: [&str; 1] = ["verify"];
+
 /// The examples at the end of a help text, without the program's name.
 fn examples(help: &str) -> Vec<&str> {
     help.lines().filter_map(|line| line.strip_prefix("  fleet ")).collect()
@@ -50,6 +53,9 @@ fn every_example_of_a_help_text_works_as_typed() {
             let sandbox = example_board();
             if OF_A_HOLDER.contains(&verb) {
                 assert_eq!(offline(&sandbox, "claim TASK-001 --agent timmy").code, 0);
+            }
+            if OF_A_SERVED_BOARD.contains(&verb) {
+                assert_eq!(offline(&sandbox, "status").code, 0);
             }
             let ran = offline(&sandbox, example);
             assert_eq!(ran.code, 0, "fleet {example}: {ran:?}");

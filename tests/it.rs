@@ -2,6 +2,7 @@
 
 mod support;
 
+mod archive;
 mod attach;
 mod backup;
 mod board_file;
@@ -13,9 +14,12 @@ mod daemon_start;
 mod demo;
 mod docs;
 mod doctor;
+mod halt;
 mod help;
 mod install;
 mod journal;
+mod lisp_hooks;
+mod live_archive;
 mod live_doors;
 mod live_kill;
 mod live_race;
@@ -38,6 +42,8 @@ mod simulation;
 mod skill;
 mod socket;
 mod ssh;
+mod threats_emacs;
 mod threats_ssh;
 mod tidy;
 mod transitions;
+mod verify;

@@ -82,6 +82,7 @@ fn r21_the_long_form_shows_the_door_and_what_the_name_rests_on() {
 
 /// A `fleet log --follow` and what it prints.
 struct Follower {
+    /// Ends it with the value.
     _group: Group,
     lines: Receiver<String>,
     complaints: Receiver<String>,

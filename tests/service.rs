@@ -34,10 +34,9 @@ impl<'a> Manager<'a> {
         let socket = UnixDatagram::bind(&path).expect("a socket in the sandbox");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         // The shell becomes the service, so that its number is known before the service runs.
-        let mut command = fleet.command(&[]);
-        let program = command.get_program().to_owned();
+        let command = fleet.command(&[]);
         let mut shell = sandbox.command("sh");
-        shell.args(["-c", "export WATCHDOG_PID=${WATCHED:-$$}; exec \"$0\" daemon run"]).arg(program);
+        shell.args(["-c", "export WATCHDOG_PID=${WATCHED:-$$}; exec \"$0\" daemon run"]).arg(command.get_program());
         for (name, value) in command.get_envs() {
             shell.env(name, value.expect("only set variables"));
         }
@@ -45,7 +44,6 @@ impl<'a> Manager<'a> {
         shell.envs(watched.map(|pid| ("WATCHED", pid)));
         let log = fs::File::create(sandbox.path("service.log")).expect("a log");
         shell.stdin(Stdio::null()).stdout(log.try_clone().expect("a copy")).stderr(log);
-        command.stdin(Stdio::null());
         let service = Group::spawn(&mut shell);
         Self { socket, fleet, service }
     }

@@ -145,6 +145,14 @@ pub fn load(path: &Path) -> Result<BoardFile, BoardFileError> {
     Ok(BoardFile { text, encoding, identity, leftovers })
 }
 
+/// The text of the board at `path` and the hash of its bytes. For anybody: nothing is tidied up.
+pub fn peek(path: &Path) -> Result<(String, [u8; 32]), BoardFileError> {
+    let real = owner::locate(path)?.file;
+    let (bytes, identity) = read_steadily(&real)?;
+    let (text, _) = decode(bytes).map_err(|source| BoardFileError::Encoding { path: real, source })?;
+    Ok((text, identity.sha256))
+}
+
 /// Which file is at `path` at the moment.
 pub fn identify(path: &Path) -> Result<Identity, BoardFileError> {
     Ok(read_steadily(&owner::locate(path)?.file)?.1)

@@ -13,7 +13,7 @@ use crate::core::{
     wire::{Reply, Request},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use std::time::Instant;
+use std::{process::Command, time::Instant};
 
 /// Why the Emacs over there gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,12 @@ pub fn eval(ssh: &Ssh<'_>, socket: &str, form: &str, id: &RequestId, deadline: I
     let mark = BASE64.encode(id.as_str());
     let finished = client(ssh, socket, &packed(form, &mark), deadline)?;
     Ok(find_value(&finished.stdout, &mark)?)
+}
+
+/// The command that makes a frame of the Emacs at `socket` over there in the caller's terminal, and evaluates `form` in
+/// it.
+pub fn terminal(ssh: &Ssh<'_>, socket: &str, form: &str) -> Result<Command, FarError> {
+    Ok(ssh.interactive(&["emacsclient", "-a", "false", "-s", socket, "-t", "-u", "-e", "--", form])?)
 }
 
 /// The words of emacsclient over there. `-a false` so that no alternate editor of the far account starts.

@@ -17,8 +17,10 @@ use std::{
     },
 };
 
+mod inspect;
 mod reader;
 
+pub use inspect::Inspection;
 pub use reader::{LOG_BYTES_MAX, Logged, Reader};
 use reader::{RECORDS_PER_MARK, Shared};
 

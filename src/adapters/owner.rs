@@ -203,7 +203,7 @@ impl OwnerInfo {
 pub struct OwnedDir {
     place: BoardPlace,
     published: bool,
-    _lock: File,
+    lock: File,
 }
 
 impl OwnedDir {
@@ -224,7 +224,7 @@ impl OwnedDir {
             }
             Err(e) => return Err(io_error("locking", &path)(e.into())),
         }
-        Ok(Self { place, published: false, _lock: lock })
+        Ok(Self { place, published: false, lock })
     }
 
     /// The board's real path.
@@ -264,6 +264,9 @@ impl Drop for OwnedDir {
         if self.published {
             let _ = fs::remove_file(self.place.state.join(OWNER_NAME));
         }
+        // A child that was forked just now and has not yet become its program holds the lock open too: closing ours
+        // would not end it before that.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
@@ -417,6 +420,17 @@ mod tests {
         assert!(matches!(second, Err(OwnerError::Owned { pid: Some(pid), .. }) if pid == std::process::id()));
         drop(first);
         OwnedDir::open(&path, NetworkFs::Refuse).expect("the lock went with its owner");
+    }
+
+    #[test]
+    fn r8_a_copy_of_the_lock_in_a_forked_child_does_not_keep_the_board() {
+        let (_dir, path) = board();
+        let first = OwnedDir::open(&path, NetworkFs::Refuse).expect("nobody else owns it");
+        // What a child between fork and exec holds: the same open file.
+        let copy = first.lock.try_clone().expect("a second descriptor");
+        drop(first);
+        OwnedDir::open(&path, NetworkFs::Refuse).expect("the lock went with its owner");
+        drop(copy);
     }
 
     #[test]

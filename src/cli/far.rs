@@ -50,15 +50,12 @@ pub fn eval(remote: &Remote, settings: &Settings, form: &str) -> Result<String, 
     })
 }
 
-/// The program that makes this terminal a frame of the Emacs of `remote`, which evaluates `form` for it. Connects first.
+/// The command that shows a frame of the Emacs of `remote` in this terminal and evaluates `form` in it.
 pub fn terminal(remote: &Remote, settings: &Settings, form: &str) -> Result<Command, Failure> {
-    let (socket, deadline) = (settings.far_socket()?, Instant::now() + settings.timeout);
-    let argv = ["emacsclient", "-a", "false", "-s", socket, "-t", "-u", "-e", "--", form];
-    let connected = Ssh::new(remote, &ui::progress).and_then(|ssh| {
-        ssh.connect(deadline)?;
-        ssh.interactive(&argv)
-    });
-    connected.map_err(|error| eval_failure(remote, error.into()))
+    let socket = settings.far_socket()?;
+    let command =
+        Ssh::new(remote, &ui::progress).map_err(FarError::from).and_then(|ssh| far_emacs::terminal(&ssh, socket, form));
+    command.map_err(|error| eval_failure(remote, error))
 }
 
 fn eval_failure(remote: &Remote, error: FarError) -> Failure {

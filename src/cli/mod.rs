@@ -16,8 +16,8 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, list, log, man,
-    note, peer, poll, release, report, requeue, show, skill, skip, status,
+    add, append, archive, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt,
+    list, log, man, note, peer, poll, release, report, requeue, resume, show, skill, skip, status, verify,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -53,11 +53,15 @@ enum Verb {
     Add(add::AddArgs),
     Note(note::NoteArgs),
     Append(append::AppendArgs),
+    Archive(archive::ArchiveArgs),
     Show(show::ShowArgs),
     List(list::ListArgs),
     Status(status::StatusArgs),
     Report(report::ReportArgs),
+    Halt(halt::HaltArgs),
+    Resume(resume::ResumeArgs),
     Log(log::LogArgs),
+    Verify(verify::VerifyArgs),
     Eval(eval::EvalArgs),
     Attach(attach::AttachArgs),
     Config(config::ConfigArgs),
@@ -69,7 +73,7 @@ enum Verb {
     Man(man::ManArgs),
 }
 
-/// Runs the program with the process's arguments and environment, as `fleet` or as [`append::WRAPPER`].
+/// Runs the program with the process's arguments and environment, as `fleet` or as `fleet-append`.
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let ran = match append::is_wrapper(arguments.first().map(|name| name.as_os_str())) {
@@ -115,11 +119,15 @@ impl Cli {
             Verb::Add(args) => add::run(args, &settings),
             Verb::Note(args) => note::run(args, &settings),
             Verb::Append(args) => append::run(args, &settings),
+            Verb::Archive(args) => archive::run(args, &settings),
             Verb::Show(args) => show::run(args, &settings),
             Verb::List(args) => list::run(args, &settings),
             Verb::Status(args) => status::run(args, &settings),
             Verb::Report(args) => report::run(args, &settings),
+            Verb::Halt(args) => halt::run(&args, &settings),
+            Verb::Resume(args) => resume::run(&args, &settings),
             Verb::Log(args) => log::run(args, &settings),
+            Verb::Verify(args) => verify::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Attach(args) => attach::run(args, &settings),
             Verb::Config(args) => config::run(&args, &settings),

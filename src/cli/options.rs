@@ -135,6 +135,11 @@ impl Settings {
         usage("not-this-host", message).hint("run it there, or unset BEZALEL_HOST for the board on this host")
     }
 
+    /// The person's home directory, if HOME says where.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
     /// Emacs's server socket on the other host, where a relative path begins at the home directory.
     pub fn far_socket(&self) -> Result<&str, Failure> {
         let path = self.config.text(Key::EmacsSocket);

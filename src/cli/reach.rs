@@ -81,7 +81,7 @@ pub(super) enum Miss {
 /// when nobody replied.
 pub fn ask(settings: &Settings, request: &Request) -> Result<(Reply, &'static str), Failure> {
     if settings.offline {
-        return Ok((offline::run(&settings.board, Policy::of(&settings.config), request), "offline"));
+        return Ok((offline::run(&settings.board, Policy::of(&settings.config, settings.home()), request), "offline"));
     }
     let ways: &[Way<'_>] = match (&settings.remote, settings.via) {
         (Some(remote), _) => &[Way::Ssh(remote)],

@@ -16,8 +16,8 @@ pub fn headline(task: &TaskInfo) -> String {
     if !task.tags.is_empty() {
         let _ = write!(line, " :{}:", task.tags.join(":"));
     }
-    // A line end from a damaged title would make two tasks of one.
-    line.replace(['\n', '\t'], " ")
+    // Whatever somebody's line reader takes for a line end would make two tasks of one.
+    line.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ")
 }
 
 /// The title, or what follows the name where the title begins with it.
@@ -98,7 +98,7 @@ mod tests {
             TaskInfo { priority: Some("A".into()), tags: vec!["x".into(), "y".into()], ..task("T-1", "T-1 Deploy") };
         assert_eq!(headline(&deploy), "T-1 [#A] Deploy :x:y:");
         assert_eq!(headline(&task("Fix it", "Fix it")), "Fix it");
-        assert_eq!(headline(&task("0197", "Fix\nit")), "0197 Fix it");
+        assert_eq!(headline(&task("0197", "Fix\nit\u{2028}now\u{85}!")), "0197 Fix it now !");
         assert_eq!(headline(&task("T-1", "T-10 Deploy")), "T-1 T-10 Deploy", "the name is another word");
     }
 }

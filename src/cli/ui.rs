@@ -27,7 +27,9 @@ impl Outcome {
     /// The reply of the board's owner, and the same for people.
     pub fn of(reply: &Reply, text: impl Into<String>) -> Self {
         let json = serde_json::to_value(reply).expect("a reply holds only text and numbers");
-        Self { json, text: text.into(), notices: reply.notices.clone(), code: Code::Ok }
+        let halt = reply.halt.as_ref().map(|reason| banner(reason));
+        let notices = halt.into_iter().chain(reply.notices.iter().cloned()).collect();
+        Self { json, text: text.into(), notices, code: Code::Ok }
     }
 
     /// An answer of the program itself.
@@ -79,6 +81,12 @@ pub fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
     let message = rendered.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("wrong usage");
     let message = message.strip_prefix("error: ").unwrap_or(message);
     print(Err(Failure::new(Code::Usage, "usage", message).into()), true)
+}
+
+/// What every verb says under HALT.
+fn banner(reason: &str) -> String {
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!("HALT{colon}{reason}; `fleet resume` ends it")
 }
 
 /// Tells the person something while a verb still runs.

@@ -148,6 +148,18 @@ pub enum Call {
         /// The message.
         text: String,
     },
+    /// Moves closed tasks to the board's archive.
+    Archive {
+        /// These tasks; none means all that were closed long enough ago.
+        #[serde(default)]
+        tasks: Vec<String>,
+        /// Only tasks that were closed so many seconds ago; 30 days if absent and no tasks are named.
+        #[serde(default)]
+        older_than_secs: Option<u64>,
+        /// Only say which.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// Shows one task whole.
     Show {
         /// The task's name.
@@ -168,6 +180,14 @@ pub enum Call {
         #[serde(default)]
         limit: Option<u32>,
     },
+    /// Stops the fleet: no claims until it is resumed.
+    Halt {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Lets the fleet go on.
+    Resume,
     /// Reports on board, journal and daemon.
     Status,
     /// Reports what concerns one agent: status, what it holds, what is ready for it, what happened last.
@@ -254,6 +274,9 @@ pub struct Reply {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// Why the fleet is halted, perhaps with an empty reason; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<String>,
     /// Things that the caller should know although the request succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
@@ -372,9 +395,12 @@ impl Call {
             Call::Add { .. } => "add",
             Call::Note { .. } => "note",
             Call::Append { .. } => "append",
+            Call::Archive { .. } => "archive",
             Call::Show { .. } => "show",
             Call::List { .. } => "list",
             Call::Status => "status",
+            Call::Halt { .. } => "halt",
+            Call::Resume => "resume",
             Call::Report { .. } => "report",
             Call::Log { .. } => "log",
         }
@@ -390,6 +416,7 @@ impl Call {
                 | Call::Status
                 | Call::Report { .. }
                 | Call::Log { .. }
+                | Call::Archive { dry_run: true, .. }
         )
     }
 }

@@ -68,6 +68,13 @@ impl Engine {
                 }
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
             },
+            Call::Archive { .. } => match self.archive_preview(&request.call, now) {
+                Ok(archiving) => {
+                    reply.tasks = Some(archiving.tasks);
+                    reply.notices = archiving.notices;
+                }
+                Err(failure) => return Reply::refused(Some(&request.id), failure),
+            },
             Call::Log { .. } => match self.events(&request.call) {
                 Ok(events) => reply.events = Some(events),
                 Err(failure) => return Reply::refused(Some(&request.id), failure),
@@ -129,7 +136,7 @@ impl Engine {
     }
 
     /// One line's worth of a task.
-    fn brief(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
+    pub(super) fn brief(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let text = task.section.text.as_str();
         let heading = task.section.heading.as_ref();
         let planning = heading.and_then(|heading| heading.planning.as_ref());

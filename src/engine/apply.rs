@@ -1,6 +1,6 @@
 //! What the decided events do to the shown text, one heading at a time (R14, R15).
 
-use super::{Engine, place};
+use super::{Engine, archive::is_archiving, place};
 use crate::core::{
     edit::{TextEdit, apply_edits},
     queue::{
@@ -51,8 +51,19 @@ pub struct HeadingEdit {
 pub(super) struct Plan {
     at: usize,
     edits: Vec<TextEdit>,
-    /// The edits insert whole headings.
-    adds_headings: bool,
+    /// The edits insert whole headings, or take this one away with all that is below it.
+    shape: Shape,
+}
+
+/// What a plan does to the list of sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Nothing: it edits one.
+    Same,
+    /// It inserts some.
+    Adds,
+    /// It takes away so many.
+    Removes(usize),
 }
 
 impl Work {
@@ -84,6 +95,9 @@ impl Engine {
     /// The caller makes it and then calls [`Engine::confirm`]. Work whose heading is missing at the moment is passed over.
     pub fn next_edit(&mut self) -> Option<HeadingEdit> {
         self.planned = None;
+        if self.fills_archives {
+            self.fills_archives = self.fill_archives();
+        }
         while let Some(place) = self.first_possible() {
             let plan = self.plan(&self.queue[place]);
             match plan {
@@ -105,8 +119,12 @@ impl Engine {
     pub fn confirm(&mut self) {
         if let Some(plan) = self.planned.take() {
             self.rebase_held(plan.at);
+            let parent = self.model.board.parent(plan.at).map(|at| self.model.board.sections()[at].uid);
             self.put(&plan);
             self.finish(0);
+            if let (Shape::Removes(_), Some(parent)) = (plan.shape, parent) {
+                self.queue.push_front(Work::Cookie(parent));
+            }
         }
     }
 
@@ -121,12 +139,15 @@ impl Engine {
     /// either all of it is possible or none.
     fn first_possible(&self) -> Option<usize> {
         let is_missing = |task: &str| self.model.missing.contains_key(task);
-        self.queue.iter().position(|work| !work.task().is_some_and(is_missing))
+        // What is not in its archive yet stays on the board.
+        let is_kept = |work: &Work| !is_archiving(work) || work.number().is_some_and(|n| self.kept.contains(&n));
+        self.queue.iter().position(|work| !work.task().is_some_and(is_missing) && is_kept(work))
     }
 
     /// The work at `place` is done: what follows from it comes next.
     fn finish(&mut self, place: usize) {
-        let Some(Work::Event(_, event)) = self.queue.remove(place) else { return };
+        let Some(Work::Event(number, event)) = self.queue.remove(place) else { return };
+        self.kept.remove(&number);
         let Some(at) = event.change.task().and_then(|task| self.model.place_of(task)) else { return };
         let section = &self.model.board.sections()[at];
         if event.change.task() == section.id() {
@@ -147,6 +168,7 @@ impl Engine {
                 Change::Added { task, heading } => {
                     board.with_id(task).next().is_none().then(|| at_end(board.sections(), heading))
                 }
+                Change::Archived { task, .. } => self.plan_removal(self.model.place_of(task)?),
                 change => self.plan_heading(work, self.model.place_of(change.task()?)?),
             },
             Work::Restore(task) => self.plan_heading(work, self.model.place_of(task)?),
@@ -157,7 +179,14 @@ impl Engine {
 
     fn plan_heading(&self, work: &Work, at: usize) -> Option<Plan> {
         let edits = self.heading_edits(work, at, &self.model.board.sections()[at])?;
-        Some(Plan { at, edits, adds_headings: false })
+        Some(Plan { at, edits, shape: Shape::Same })
+    }
+
+    /// The heading at `at` goes with all that is below it, but for the file's footer.
+    fn plan_removal(&self, at: usize) -> Option<Plan> {
+        let sections = self.model.board.subtree(at).len();
+        let edits = vec![TextEdit::replace(0..self.subtree_text(at).len(), "")];
+        Some(Plan { at, edits, shape: Shape::Removes(sections) })
     }
 
     /// What `work` does to `section`, which stands or stood at `at`.
@@ -209,7 +238,7 @@ impl Engine {
             Some(at) if apply::shows(&sections[at].text, number) => None,
             Some(at) => {
                 let edits = vec![place::line_at_end(&sections[at].text, &line)];
-                Some(Plan { at, edits, adds_headings: false })
+                Some(Plan { at, edits, shape: Shape::Same })
             }
         }
     }
@@ -226,19 +255,39 @@ impl Engine {
     }
 
     fn put(&mut self, plan: &Plan) {
-        if !plan.adds_headings {
-            return self.model.board.edit(plan.at, &plan.edits);
-        }
-        let mut text = self.model.board.sections()[plan.at].text.clone();
-        apply_edits(&mut text, &plan.edits);
-        let window = Window { sections: plan.at..plan.at + 1, chars: 0..0 };
-        self.model.board.splice(&window, &text);
+        let board = &mut self.model.board;
+        let (sections, text) = match plan.shape {
+            Shape::Same => return board.edit(plan.at, &plan.edits),
+            Shape::Adds => {
+                let mut text = board.sections()[plan.at].text.clone();
+                apply_edits(&mut text, &plan.edits);
+                (plan.at..plan.at + 1, text)
+            }
+            Shape::Removes(count) => {
+                // What is left of it, a footer, belongs to the section before.
+                let range = plan.at - 1..plan.at + count;
+                let gone = &board.sections()[plan.at..range.end];
+                for section in gone {
+                    self.model.leaving.remove(&section.uid);
+                    self.model.stamped.remove(&section.uid);
+                }
+                let mut text: String = gone.iter().map(|section| section.text.as_str()).collect();
+                apply_edits(&mut text, &plan.edits);
+                (range.clone(), format!("{}{text}", board.sections()[range.start].text))
+            }
+        };
+        board.splice(&Window { sections, chars: 0..0 }, &text);
     }
 
     fn heading_edit(&self, plan: &Plan) -> HeadingEdit {
         let section = &self.model.board.sections()[plan.at];
         let head = self.model.board.chars_before(plan.at);
-        let mut text = section.text.clone();
+        let sections = match plan.shape {
+            Shape::Removes(count) => plan.at..plan.at + count,
+            Shape::Same | Shape::Adds => plan.at..plan.at + 1,
+        };
+        let pieces = self.model.board.sections()[sections].iter().map(|section| section.text.as_str());
+        let mut text: String = pieces.collect();
         let mut changes = Vec::with_capacity(plan.edits.len());
         for edit in &plan.edits {
             let at = head + text[..edit.range.start].chars().count() as u64;
@@ -256,6 +305,6 @@ fn at_end(sections: &[Section], heading: &str) -> Plan {
 
 impl From<(usize, TextEdit)> for Plan {
     fn from((at, edit): (usize, TextEdit)) -> Self {
-        Self { at, edits: vec![edit], adds_headings: true }
+        Self { at, edits: vec![edit], shape: Shape::Adds }
     }
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod apply;
+mod archive;
 mod events;
 mod open;
 mod person;
@@ -18,6 +19,7 @@ mod vet;
 
 pub mod log;
 pub mod offline;
+pub mod verify;
 
 pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
@@ -28,6 +30,7 @@ pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 use crate::{
     adapters::{
         board_file::{Encoding, Identity},
+        halt::HaltFile,
         owner::{NetworkFs, OwnedDir},
     },
     core::{
@@ -41,7 +44,10 @@ use crate::{
 };
 use apply::{Plan, Work};
 use log::Log;
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::Path,
+};
 
 /// How long a person's edit rests before it counts (R11).
 pub const SETTLE_MS: u64 = 3_000;
@@ -51,29 +57,32 @@ pub const MISSING_MS: u64 = 60_000;
 pub const NOTICES_MAX: usize = 20;
 
 /// What the operator decided about a board; read from the configuration by whoever takes it over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Whether done, fail, release and note must show the claim's token.
     pub require_token: bool,
     /// Whether the board may lie on a network file system.
     pub network: NetworkFs,
+    /// The file that stops the fleet; `None` for a board that nobody can halt.
+    pub halt: Option<HaltFile>,
 }
 
 impl Policy {
-    /// What `config` says.
-    pub fn of(config: &Config) -> Self {
+    /// What `config` says for a person whose home is `home`.
+    pub fn of(config: &Config, home: Option<&Path>) -> Self {
         let network = match config.is_on(Key::PolicyNetworkFileSystem) {
             true => NetworkFs::Allow,
             false => NetworkFs::Refuse,
         };
-        Self { require_token: config.is_on(Key::PolicyRequireToken), network }
+        let halt = Some(HaltFile::new(config.path(Key::HaltFile, home)));
+        Self { require_token: config.is_on(Key::PolicyRequireToken), network, halt }
     }
 }
 
 impl Default for Policy {
-    /// What holds when nobody configured anything.
+    /// The strictest file systems, no tokens, and nobody who could halt it.
     fn default() -> Self {
-        Self::of(&Config::default())
+        Self { require_token: false, network: NetworkFs::Refuse, halt: None }
     }
 }
 
@@ -88,6 +97,12 @@ pub struct Engine {
     /// SHA-256 of the file as it was last read or written by us.
     file_hash: String,
     queue: VecDeque<Work>,
+    /// Archived entries of queued work that are known to be in their archive, by number.
+    kept: BTreeSet<u64>,
+    /// The archives shall be tried again; one that failed is not tried for every edit.
+    fills_archives: bool,
+    /// The text came from a file that this engine, or one before it, wrote or found.
+    is_file_ours: bool,
     /// The edit that the text's owner is just making.
     planned: Option<Plan>,
     /// Every event up to this number stands in the file, but for those in `waiting`.
@@ -102,6 +117,7 @@ pub struct Engine {
     in_conflict: bool,
     /// Why the file is not being written at the moment.
     paused: Option<String>,
+    halt: Option<HaltFile>,
 }
 
 impl Engine {

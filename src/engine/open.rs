@@ -73,6 +73,9 @@ impl Engine {
             file: file.identity,
             file_hash: hash,
             queue: VecDeque::new(),
+            kept: BTreeSet::new(),
+            fills_archives: true,
+            is_file_ours: history.is_known,
             planned: None,
             saved: history.covers,
             waiting: history.without,
@@ -81,6 +84,7 @@ impl Engine {
             news_from: history.news_from,
             in_conflict: false,
             paused: None,
+            halt: policy.halt,
         };
         if let Some(torn) = &replay.torn {
             engine.notice(format!("the end of the journal was torn; it is kept as {}", torn.display()));
@@ -120,21 +124,23 @@ impl Engine {
 
 /// What must be known of a journal before it can be folded: which of the files it knows is there, and which edits are
 /// void.
-struct History {
+pub(super) struct History {
     /// Everything up to this number stands in the file.
-    covers: u64,
+    pub(super) covers: u64,
     /// But for these.
-    without: BTreeSet<u64>,
+    pub(super) without: BTreeSet<u64>,
     /// Edits by hand with numbers strictly between these were never saved (R12).
     void: Vec<(u64, u64)>,
     /// The first start since the last one by an Emacs, or the number after the last record.
     news_from: u64,
+    /// The file is one that the journal knows.
+    pub(super) is_known: bool,
 }
 
 impl History {
     /// Finds the last save that wrote, or start that found, the file with `hash`; of a file that was changed since, the
     /// last one known. A save that was announced and never published is passed over: its file is not there.
-    fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
+    pub(super) fn read(replay: &Replay, hash: &str) -> Result<Self, OpenError> {
         let mut files = Vec::new();
         let mut opened = Vec::new();
         let mut last = 0;
@@ -163,8 +169,8 @@ impl History {
         let file = same.or(files.len().checked_sub(1)).map(|at| files.swap_remove(at));
         let (covers, without) = file.map_or((0, Vec::new()), |file| (file.covers, file.without));
         opened.push((covers, u64::MAX));
-        let news_from = news_from.unwrap_or(last + 1);
-        Ok(Self { covers, without: without.into_iter().collect(), void: opened, news_from })
+        let (news_from, is_known) = (news_from.unwrap_or(last + 1), same.is_some());
+        Ok(Self { covers, without: without.into_iter().collect(), void: opened, news_from, is_known })
     }
 
     fn fold(&self, replay: &Replay, epoch: u32) -> Result<Ledger, OpenError> {
@@ -191,12 +197,12 @@ impl History {
         Ok(ledger)
     }
 
-    fn is_void(&self, number: u64, event: &Event) -> bool {
+    pub(super) fn is_void(&self, number: u64, event: &Event) -> bool {
         event.by == Actor::Human && self.void.iter().any(|(covers, opened)| *covers < number && number < *opened)
     }
 }
 
-fn event(number: u64, json: &str) -> Result<Event, OpenError> {
+pub(super) fn event(number: u64, json: &str) -> Result<Event, OpenError> {
     serde_json::from_str(json).map_err(|source| OpenError::Event { number, source })
 }
 

@@ -74,10 +74,14 @@ impl Engine {
             if let Some(id) = predecessor.as_ref().and_then(|before| self.lost_id(before, at)) {
                 self.model.stamped.insert(uid, id);
             }
+            if let Some(before) = &predecessor {
+                self.bequeath(before, at, now);
+            }
             self.hold_one(uid, predecessor, now);
         }
         self.settle_homes(&strangers);
         gone.into_iter().flatten().for_each(|section| self.miss(section, now));
+        self.recall_archived(now);
     }
 
     fn hold_one(&mut self, uid: u64, before: Option<Section>, now: &Now) {
@@ -89,6 +93,22 @@ impl Engine {
     fn lost_id(&self, before: &Section, at: usize) -> Option<String> {
         let id = before.id().filter(|_| self.model.board.sections()[at].id().is_none())?;
         (self.model.ledger.record(id).is_some() && self.model.home_of(id).is_none()).then(|| id.to_owned())
+    }
+
+    /// A heading whose ID was taken out, and whose ID a copy still has: the copy is the task from now on.
+    fn bequeath(&mut self, before: &Section, at: usize, now: &Now) {
+        let Some(id) = before.id().filter(|id| self.model.board.sections()[at].id() != Some(id)) else { return };
+        let is_home = self.model.homes.get(id).is_none_or(|home| *home == before.uid);
+        if let Some(heir) = self.model.home_of(id).filter(|_| is_home && self.model.ledger.record(id).is_some()) {
+            self.inherit(id.to_owned(), heir, before.clone(), now);
+        }
+    }
+
+    /// The section `heir` is the task `id` from now on, as if it had been `before`.
+    fn inherit(&mut self, id: String, heir: usize, before: Section, now: &Now) {
+        let heir = self.model.board.sections()[heir].uid;
+        self.model.homes.insert(id, heir);
+        self.model.held.insert(heir, Held { before: Some(before), changed_ms: now.boot_ms });
     }
 
     /// Where a heading came whose ID is on the board already, the one that had it first keeps it (R17).
@@ -128,6 +148,11 @@ impl Engine {
     fn miss(&mut self, section: Section, now: &Now) {
         let uid = section.uid;
         let held = self.model.held.remove(&uid);
+        if self.model.leaving.remove(&uid) {
+            // It was archived before, and is off the board a little earlier than it would have been.
+            self.model.stamped.remove(&uid);
+            return;
+        }
         let is_news = held.as_ref().is_some_and(|held| held.before.is_none());
         let section = held.and_then(|held| held.before).unwrap_or(section);
         let name = self.model.stamped.get(&uid).map_or_else(|| section.name().to_owned(), Clone::clone);
@@ -137,10 +162,8 @@ impl Engine {
         }
         match self.model.home_of(&name) {
             Some(at) if section.id() == Some(name.as_str()) => {
-                let heir = self.model.board.sections()[at].uid;
                 if self.model.homes.get(&name).is_none_or(|home| *home == uid) {
-                    self.model.homes.insert(name, heir);
-                    self.model.held.insert(heir, Held { before: Some(section), changed_ms: now.boot_ms });
+                    self.inherit(name, at, section, now);
                 }
             }
             _ => {
@@ -153,6 +176,7 @@ impl Engine {
     ///
     /// Blocks for one fdatasync if there were any. Returns the milliseconds until the next edit may settle, if one waits.
     pub fn settle(&mut self, all: bool, now: &Now) -> Result<Option<u64>, String> {
+        self.fills_archives = true;
         let rests = |held: &Held| all || now.boot_ms.saturating_sub(held.changed_ms) >= SETTLE_MS;
         let board = &self.model.board;
         let resting = self.model.held.iter().filter(|(_, held)| rests(held));
@@ -186,7 +210,10 @@ impl Engine {
         if let (Some(record), Some(keyword)) = (record, section.keyword())
             && record.gone.is_some()
         {
-            changes.push(Change::Returned { task, keyword: keyword.into() });
+            changes.push(Change::Returned { task: task.clone(), keyword: keyword.into() });
+            if section.id().is_none() {
+                self.queue.push_back(Work::Restore(task));
+            }
             return;
         }
         // What looks like a task of the journal but is none, such as a copy, has no say in it.

@@ -61,7 +61,7 @@ fn behind(sections: &[Section], at: usize, heading: &str) -> (usize, TextEdit) {
 }
 
 /// Where the `# Local Variables:` footer begins, which Emacs looks for at the end of a file. Only comments follow it.
-fn footer(text: &str) -> Option<usize> {
+pub(super) fn footer(text: &str) -> Option<usize> {
     let is_footer = |line: &str| {
         let comment = line.strip_prefix('#').map(str::trim_start);
         comment.is_some_and(|rest| rest.to_ascii_lowercase().starts_with("local variables:"))

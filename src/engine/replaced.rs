@@ -3,6 +3,7 @@
 use super::{Engine, apply::Work};
 use crate::core::{
     queue::{
+        archive,
         event::{Actor, Change, Event},
         merge::{self, Merged},
     },
@@ -45,13 +46,19 @@ impl Engine {
     pub(super) fn merge(&mut self, now: &Now) -> Result<(), String> {
         self.planned = None;
         self.lift_conflict();
-        let waiting = self.unsaved_events()?;
+        let mut waiting = self.unsaved_events()?;
         self.find_homes();
         self.find_unstamped(&waiting);
+        let returned = self.leave_again(&mut waiting);
         let mut merged = merge::merge(&self.model);
         let added: HashSet<&str> = waiting.iter().filter_map(|(_, event)| added(event)).collect();
         // What was added and never saved is added again.
         merged.recover.retain(|task| !added.contains(task.as_str()));
+        let is_returned = |task: &String| returned.iter().any(|change| change.task() == Some(task));
+        merged.by_hand.retain(|change| !matches!(change, Change::Returned { task, .. } if is_returned(task)));
+        // One that was to get its ID in the archive gets it on the board.
+        merged.restore.extend(returned.iter().filter_map(|change| change.task().map(Into::into)));
+        merged.by_hand.extend(returned.iter().cloned());
         merged
             .by_hand
             .retain(|change| !matches!(change, Change::Removed { task, .. } if added.contains(task.as_str())));
@@ -118,7 +125,10 @@ impl Engine {
         }
         for (task, change) in stamping {
             let Some(places) = change.title().and_then(|title| unnamed.get_mut(title)) else { continue };
-            let is_same = |at: &usize| heading(change) == Some(&self.model.board.sections()[*at].text);
+            let is_same = |at: &usize| match change {
+                Change::Archived { digest, .. } => archive::digest(&self.subtree_text(*at)) == *digest,
+                change => heading(change) == Some(&self.model.board.sections()[*at].text),
+            };
             let place = places.iter().position(is_same).or((!places.is_empty()).then_some(0));
             if let Some(place) = place {
                 let at = places.remove(place);

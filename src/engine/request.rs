@@ -3,11 +3,12 @@
 use super::{
     Engine, answer,
     apply::Work,
+    archive::Archiving,
     fresh_id,
-    log::{Commit, Precondition},
+    log::{Commit, Precondition, chain},
     vet::{Question, Vetted, Vetting},
 };
-use crate::adapters::owner;
+use crate::adapters::{halt::HaltFile, owner};
 use crate::core::{
     code::Code,
     id::AgentName,
@@ -55,6 +56,8 @@ enum Verdict {
     Changed(Request, u64),
     /// It was done before.
     Repeated(Request, Answered),
+    /// Closed tasks leave the board; or there are none.
+    Archived(Request, Box<Archiving>),
 }
 
 /// A verdict, or the question that comes before it.
@@ -112,6 +115,10 @@ impl Engine {
 
     /// The second half: the reply to one request. It is sent only if all that it has seen is durable (R2, R4).
     pub fn rendered(&self, answer: Answer, now: &Now) -> Reply {
+        Reply { halt: self.model.halted.clone(), ..self.worded(answer, now) }
+    }
+
+    fn worded(&self, answer: Answer, now: &Now) -> Reply {
         let failed = answer.failed.as_deref().or(self.log.stopped());
         match (answer.verdict, failed) {
             (Verdict::Unread(reply), _) => *reply,
@@ -123,9 +130,13 @@ impl Engine {
             }
             (Verdict::Changed(request, number), None) => self.answer_changed(&request, number, now),
             (Verdict::Repeated(request, answered), None) => self.answer_repeated(&request, &answered, now),
+            (Verdict::Archived(request, archiving), None) => self.answer_archived(&request, *archiving),
             (Verdict::Refused(request, failure), None) => Reply::refused(Some(&request.id), failure),
             (
-                Verdict::Changed(request, _) | Verdict::Repeated(request, _) | Verdict::Refused(request, _),
+                Verdict::Changed(request, _)
+                | Verdict::Repeated(request, _)
+                | Verdict::Refused(request, _)
+                | Verdict::Archived(request, _),
                 Some(why),
             ) => {
                 let failure = Failure::new(Code::Unreachable, "outcome-unknown", format!("the journal failed: {why}"));
@@ -154,6 +165,7 @@ impl Engine {
             Ok(request) => request,
             Err(reply) => return Ok(Verdict::Unread(reply)),
         };
+        self.look_at_halt();
         if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
             return Ok(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other)))));
         }
@@ -190,6 +202,9 @@ impl Engine {
         events: &mut Vec<Event>,
         now: &Now,
     ) -> Result<Vettable, Failure> {
+        if matches!(request.call, Call::Halt { .. } | Call::Resume) {
+            return self.stop_or_go(request, ask.caller, first, events, now).map(Vettable::Verdict);
+        }
         let agent = request.agent.clone().ok_or_else(|| {
             Failure::new(Code::Usage, "no-agent", format!("`{}` needs to know who asks", request.call.verb()))
                 .hint("pass `--agent NAME`, or set FLEET_AGENT")
@@ -203,6 +218,12 @@ impl Engine {
             && let Some(verdict) = self.resumed(request, name, &agent)
         {
             return Ok(Vettable::Verdict(verdict));
+        }
+        if let Call::Archive { .. } = &request.call {
+            let asked = (Asked { id: request.id.clone(), digest }, &by, ask.caller);
+            let archiving = self.archive(request, asked, first, events, now)?;
+            self.fills_archives = true;
+            return Ok(Vettable::Verdict(Verdict::Archived(request.clone(), Box::new(archiving))));
         }
         let fresh = fresh_id(&format!("{agent} {}", request.id));
         let Caller { via, auth } = ask.caller;
@@ -232,8 +253,51 @@ impl Engine {
         }
     }
 
+    /// Halts or resumes, by an agent or, without one, by the operator at the terminal. The file counts; the event is the
+    /// record of it, and its reply says that every decision before it is through (R24).
+    fn stop_or_go(
+        &mut self,
+        request: &Request,
+        Caller { via, auth }: Caller,
+        first: u64,
+        events: &mut Vec<Event>,
+        now: &Now,
+    ) -> Result<Verdict, Failure> {
+        let by = request.agent.clone().map_or(Actor::Human, Actor::Agent);
+        let digest = digest(request);
+        if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
+            return repeated(request, answered, &digest);
+        }
+        let Some(file) = &self.halt else {
+            return Err(Failure::new(Code::Config, "halt-failed", "this board has no HALT file"));
+        };
+        let (change, done) = match &request.call {
+            Call::Halt { reason } => {
+                let reason = reason.clone().unwrap_or_default();
+                let written = file.halt(&reason);
+                (Change::Halted { reason }, written)
+            }
+            _ => (Change::Resumed, file.resume().map(|_| ())),
+        };
+        done.map_err(|e| Failure::new(Code::General, "halt-failed", chain(&e)).hint("look at that file by hand"))?;
+        self.look_at_halt();
+        let asked = Asked { id: request.id.clone(), digest };
+        let event = Event { at: now.wall, by, via, auth, request: Some(asked), change };
+        Ok(Verdict::Changed(request.clone(), self.note(first, events, event)))
+    }
+
+    /// Why the fleet is halted, as the HALT file says now.
+    pub fn halted(&self) -> Option<String> {
+        self.halt.as_ref().and_then(HaltFile::look)
+    }
+
+    /// Reads the HALT file again: right before each decision, and never from memory (R24).
+    fn look_at_halt(&mut self) {
+        self.model.halted = self.halted();
+    }
+
     /// Makes `event` part of the batch that begins with number `first`, and of what the next decision sees.
-    fn note(&mut self, first: u64, events: &mut Vec<Event>, event: Event) -> u64 {
+    pub(super) fn note(&mut self, first: u64, events: &mut Vec<Event>, event: Event) -> u64 {
         let number = first + events.len() as u64;
         self.model.ledger.fold(number, &event);
         events.push(event);
@@ -279,12 +343,14 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
             };
             add::add(model, &new, fresh)
         }
+        Call::Halt { .. } | Call::Resume => unreachable!("the HALT file is not decided about"),
         Call::Poll { .. }
         | Call::Show { .. }
         | Call::List { .. }
         | Call::Status
         | Call::Report { .. }
-        | Call::Log { .. } => unreachable!("reading verbs are answered before"),
+        | Call::Log { .. }
+        | Call::Archive { .. } => unreachable!("they are answered before"),
     }
 }
 

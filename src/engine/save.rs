@@ -87,7 +87,9 @@ impl Engine {
     pub fn adopt_file(&mut self) -> Result<(), SaveError> {
         let file = board_file::load(self.dir.board())?;
         self.encoding = file.encoding;
-        self.file_hash = hex(&file.identity.sha256);
+        let hash = hex(&file.identity.sha256);
+        self.is_file_ours = hash == self.file_hash;
+        self.file_hash = hash;
         self.file = file.identity;
         Ok(())
     }

@@ -18,12 +18,18 @@ use crate::core::{
 };
 use sha2::{Digest, Sha256};
 
-/// How many questions may be asked for one claim: about candidates, and again about a task that changed meanwhile.
+/// For one claim: how many vetoes it may meet, and how often it is asked about a task that changes meanwhile.
+///
+/// Candidates that were allowed and then went to another claim do not count: that somebody else got work is no reason to
+/// give up, and there are only so many tasks.
 pub const VETO_ASKS_MAX: usize = 32;
 
-/// Stands for a task as it was when it was asked about.
+/// Stands for a task as it was when it was asked about; the text of the task is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint(String);
+pub struct Fingerprint {
+    uid: u64,
+    digest: String,
+}
 
 /// May this claim have this task?
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +70,8 @@ impl Vetting {
         self.answers.iter().find(|(about, _)| about == fingerprint).map(|(_, veto)| veto)
     }
 
-    fn is_exhausted(&self) -> bool {
-        self.answers.len() >= VETO_ASKS_MAX
+    fn is_tired_of(&self, task: &Fingerprint) -> bool {
+        self.answers.iter().filter(|(about, _)| about.uid == task.uid).count() >= VETO_ASKS_MAX
     }
 
     fn vetoes(&self) -> impl DoubleEndedIterator<Item = &str> {
@@ -105,7 +111,9 @@ impl Engine {
         match vetting.about(&question.fingerprint) {
             Some(None) => Ok(Vetted::Decided(decided)),
             Some(Some(why)) => Err(vetoed(why)),
-            None if vetting.is_exhausted() => Err(vetoed("it changed each time when its veto was asked for")),
+            None if vetting.is_tired_of(&question.fingerprint) => {
+                Err(vetoed("it changed each time when its veto was asked for"))
+            }
             None => Ok(Vetted::Open(Box::new(question))),
         }
     }
@@ -119,13 +127,14 @@ impl Engine {
         fresh: &str,
         now: &Now,
     ) -> Result<Vetted, Refusal> {
-        decide::running(&self.model)?;
+        decide::offering(&self.model)?;
         for task in ready::ready(&self.model, Some(agent), tags, now) {
             let question = self.question(request, agent, false, &task, now);
             match vetting.about(&question.fingerprint) {
                 Some(None) => return decide::claimed(&self.model, &task, fresh).map(Vetted::Decided),
                 Some(Some(_)) => {}
-                None if vetting.is_exhausted() => break,
+                None if vetting.vetoes().count() >= VETO_ASKS_MAX => break,
+                None if vetting.is_tired_of(&question.fingerprint) => {}
                 None => return Ok(Vetted::Open(Box::new(question))),
             }
         }
@@ -142,9 +151,8 @@ impl Engine {
         // Where it stands is no part of what it is: an edit elsewhere moves it.
         let task_info = TaskInfo { line: None, ..self.whole(task, now) };
         let mut digest = Sha256::new();
-        digest.update(task.section.uid.to_be_bytes());
         digest.update(serde_json::to_vec(&task_info).expect("a task serializes: its maps have string keys"));
-        let fingerprint = Fingerprint(super::save::hex(&digest.finalize()));
+        let fingerprint = Fingerprint { uid: task.section.uid, digest: super::save::hex(&digest.finalize()) };
         Question { agent: agent.clone(), id: request.id.to_string(), is_named, task: task_info, fingerprint }
     }
 }

@@ -63,6 +63,12 @@ fn is_open() -> Result<bool> {
     Ok(session::is_open())
 }
 
+/// Why the fleet is halted, perhaps an empty string; nil if it is not, or no board is open. Looks at the file itself.
+#[defun]
+fn halted() -> Result<Option<String>> {
+    with(|session| session.engine.halted())
+}
+
 /// Puts the JSON request REQUEST of this Emacs in the queue; answers its ticket.
 ///
 /// (fn REQUEST)
@@ -214,6 +220,16 @@ fn settle<'e>(env: &'e Env, all: Value<'_>) -> Result<Value<'e>> {
     }
 }
 
+/// Notes at which PLACES, a vector of positions from 0, somebody's cursor stands.
+///
+/// (fn PLACES)
+#[defun]
+fn set_visited(places: emacs::Vector<'_>) -> Result<()> {
+    let places = (0..places.len()).map(|at| places.get::<i64>(at).map(|place| place.max(0) as u64));
+    let places = places.collect::<Result<Vec<u64>>>()?;
+    with(|session| session.engine.set_visited(&places))
+}
+
 /// How many characters the engine believes the buffer to have.
 #[defun]
 fn char_count() -> Result<i64> {
@@ -286,6 +302,15 @@ fn resolve(env: &Env) -> Result<Value<'_>> {
         Ok(accepted) => accepted.into_lisp(env),
         Err(why) => why.into_lisp(env),
     }
+}
+
+/// Checks journal and file of the board PATH, served here or not: (SOUND . REPORT), the report in words.
+///
+/// (fn PATH)
+#[defun]
+fn verify(env: &Env, path: String) -> Result<Value<'_>> {
+    let (is_sound, report) = crate::engine::verify::in_words(Path::new(&path));
+    env.cons(is_sound, report)
 }
 
 /// Kills this Emacs the way a power cut would, when the journal comes to PHASE (`before-write`, `after-write` or

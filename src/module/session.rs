@@ -87,7 +87,9 @@ impl Session {
         if let Some(session) = place.as_ref() {
             return Err(other_board(session.engine.path(), path));
         }
-        let policy = Policy::of(&config_file::load(None, |name| std::env::var_os(name))?);
+        let config = config_file::load(None, |name| std::env::var_os(name))?;
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let policy = Policy::of(&config, home.as_deref());
         let now = clock::now();
         let mut engine = Engine::open(path, OwnerKind::Emacs, policy, &now).map_err(|error| open_failure(&error))?;
         let inbox = Arc::new(Inbox {

@@ -192,6 +192,11 @@ impl Desk {
         std::fs::read_to_string(&self.path).expect("there is a board")
     }
 
+    /// The archive as it is on disk; empty if there is none.
+    pub fn archive(&self) -> String {
+        std::fs::read_to_string(self.path.with_file_name("dispatch.org_archive")).unwrap_or_default()
+    }
+
     pub fn state_dir(&self) -> PathBuf {
         let dir = std::fs::canonicalize(self.dir.path()).expect("it is there");
         dir.join(".fleet/dispatch.org")
@@ -283,6 +288,15 @@ pub fn skip(task: &str) -> Call {
 
 pub fn requeue(task: &str) -> Call {
     Call::Requeue { task: task.into(), reason: None }
+}
+
+pub fn archive(task: &str) -> Call {
+    Call::Archive { tasks: vec![task.into()], older_than_secs: None, dry_run: false }
+}
+
+/// Archives what was closed so many days ago.
+pub fn sweep(days: u64) -> Call {
+    Call::Archive { tasks: vec![], older_than_secs: Some(days * 86_400), dry_run: false }
 }
 
 /// All events after a number, or the newest, at most so many.

@@ -9,7 +9,10 @@ use crate::{
         options::Settings,
         ui::Outcome,
     },
-    core::{code::Code, wire::Failure},
+    core::{
+        code::Code,
+        wire::{Call, Failure},
+    },
 };
 use std::{
     env,
@@ -25,12 +28,13 @@ const TERMS_TOO_POOR: [&str; 3] = ["", "dumb", "unknown"];
 
 /// Open the board in this terminal, in the Emacs that holds it
 ///
-/// `C-x C-c` leaves it again; the daemon goes on. The exit code is then that of emacsclient. Works in tmux too.
+/// `C-x C-c` leaves it again; the daemon goes on. The exit code is then that of emacsclient. Works in tmux, and with the
+/// board of another host.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fleet attach")]
 pub struct AttachArgs {}
 
-/// Replaces this process by emacsclient, or by the ssh that runs it on another host.
+/// Replaces this process by emacsclient, or by ssh with one at its far end.
 pub fn run(_: AttachArgs, settings: &Settings) -> Result<Outcome, Refused> {
     check_terminal(io::stdin().is_terminal() && io::stdout().is_terminal(), env::var("TERM").ok().as_deref())?;
     let mut client = client(settings)?;
@@ -40,13 +44,17 @@ pub fn run(_: AttachArgs, settings: &Settings) -> Result<Outcome, Refused> {
 }
 
 /// The client that shows the board of `settings`; refuses where it would show something else, or nothing.
-fn client(settings: &Settings) -> Result<Command, Failure> {
+fn client(settings: &Settings) -> Result<Command, Refused> {
     if settings.offline {
-        return Err(usage("needs-emacs", "attach needs a running Emacs; --offline has none"));
+        return Err(usage("needs-emacs", "attach needs a running Emacs; --offline has none").into());
     }
-    if let Some(remote) = &settings.remote {
-        return far::terminal(remote, settings, SHOW_FORM);
-    }
+    let Some(remote) = &settings.remote else { return Ok(client_here(settings)?) };
+    // Connects, and hears whether that Emacs has this board: what it says is better than what a terminal would show.
+    settings.ask(Call::Status)?;
+    Ok(far::terminal(remote, settings, SHOW_FORM)?)
+}
+
+fn client_here(settings: &Settings) -> Result<Command, Failure> {
     let (owner, _) = living_owner(&settings.board)?.ok_or_else(|| not_running(settings))?;
     if owner.kind != OwnerKind::Emacs {
         let message = format!("process {} ({}) owns the board, not an Emacs", owner.pid, owner.kind.name());

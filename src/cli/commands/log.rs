@@ -21,7 +21,7 @@ pub use table::Table;
 /// Times are shown as the clock of the board's host showed them, and read in the time zone of this one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  fleet log --task TASK-001 --limit 20\n  fleet log --kind failed --since 3d\n  \
-                        fleet log --by timmy --follow")]
+                        fleet log --by timmy --after 100")]
 pub struct LogArgs {
     /// Only events after this number
     #[arg(long, value_name = "NUMBER")]

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod append;
+pub mod archive;
 pub mod attach;
 pub mod claim;
 pub mod completions;
@@ -11,6 +12,7 @@ pub mod doctor;
 pub mod done;
 pub mod eval;
 pub mod fail;
+pub mod halt;
 pub mod list;
 pub mod log;
 pub mod man;
@@ -20,7 +22,9 @@ pub mod poll;
 pub mod release;
 pub mod report;
 pub mod requeue;
+pub mod resume;
 pub mod show;
 pub mod skill;
 pub mod skip;
 pub mod status;
+pub mod verify;

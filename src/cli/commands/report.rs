@@ -50,10 +50,16 @@ pub struct ReportArgs {
 pub struct ReportInfo<'a> {
     /// The agent.
     agent: &'a AgentName,
+    /// Why the fleet is halted, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halt: Option<&'a str>,
     /// When the report was made, RFC 3339.
     at: String,
     /// By which way the owner was reached.
     way: &'static str,
+    /// The host of the owner, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     /// The board and its owner.
     status: &'a StatusInfo,
     /// What the agent holds.
@@ -73,17 +79,18 @@ pub fn run(args: ReportArgs, settings: &Settings) -> Result<Outcome, Refused> {
     // One more than is shown tells whether there are more.
     let call = Call::Report { limit: Some(args.limit.saturating_add(1)), events: Some(args.events) };
     let (reply, way) = settings.ask_by(call).map_err(|refused| in_one_line(refused, agent, &now.to_string()))?;
-    let Reply { tasks: Some(tasks), status: Some(status), events: Some(events), .. } = &reply else {
+    let Reply { tasks: Some(tasks), status: Some(status), events: Some(events), halt, .. } = &reply else {
         let failure = Failure::new(Code::General, "unexplained", "the owner of the board reported nothing");
         return Err(failure.into());
     };
     let (active, pending) = tasks.split_at(tasks.partition_point(|task| task.holder.as_ref() == Some(agent)));
-    if args.quiet && tasks.is_empty() {
+    if args.quiet && tasks.is_empty() && halt.is_none() {
         return Ok(Outcome::nothing());
     }
     let more = pending.len() > args.limit as usize;
     let pending = &pending[..pending.len().min(args.limit as usize)];
-    let info = ReportInfo { agent, at: now.to_string(), way, status, active, pending, more, events };
+    let (halt, host) = (halt.as_deref(), settings.remote.as_ref().map(|remote| remote.host.as_str()));
+    let info = ReportInfo { agent, at: now.to_string(), way, host, halt, status, active, pending, more, events };
     let text = text(&info);
     Ok(Outcome::value(json!({ "v": 1, "ok": true, "report": info }), text))
 }
@@ -121,8 +128,13 @@ fn text(report: &ReportInfo<'_>) -> String {
 
 /// Who answered by which way, how the board is, how many tasks there are.
 fn board(report: &ReportInfo<'_>) -> String {
-    let ReportInfo { status, way, .. } = report;
-    let mut text = format!("owner    {}, process {}, fleet {}, by {way}\n", status.owner, status.pid, status.version);
+    let ReportInfo { status, way, host, .. } = report;
+    let host = host.map(|host| format!(" to {host}")).unwrap_or_default();
+    let StatusInfo { owner, pid, version, .. } = status;
+    let mut text = format!("owner    {owner}, process {pid}, fleet {version}, by {way}{host}\n");
+    if let Some(reason) = report.halt {
+        let _ = writeln!(text, "HALT     {}", if reason.is_empty() { "no reason was given" } else { reason });
+    }
     let _ = writeln!(text, "board    {} ({})", status.path, status.state);
     for remark in status.detail.iter().chain(&status.notices) {
         let _ = writeln!(text, "notice   {}", remark.replace('\n', " "));

@@ -23,6 +23,9 @@ fn text(reply: &Reply, status: &StatusInfo) -> String {
     if let Some(detail) = &status.detail {
         let _ = writeln!(text, "         {detail}");
     }
+    if let Some(reason) = &reply.halt {
+        let _ = writeln!(text, "HALT     {}", if reason.is_empty() { "no reason was given" } else { reason });
+    }
     let _ = writeln!(text, "owner    {}, process {}, fleet {}", status.owner, status.pid, status.version);
     let _ = write!(text, "journal  {} events", status.number);
     for (count, what) in [(status.unapplied, "not in the buffer yet"), (status.unsaved, "not in the file yet")] {

@@ -17,6 +17,8 @@ pub enum Key {
     Agent,
     /// The board.
     Board,
+    /// The file whose existence stops the fleet.
+    HaltFile,
     /// How long a request may take.
     TimeoutSecs,
     /// Which transports may be used.
@@ -101,7 +103,7 @@ pub struct ConfigOption {
 const SECS: Kind = Kind::Number { unit: "seconds", min: 1, max: CONFIG_SECS_MAX };
 
 /// Every option, in the order in which people meet them.
-pub const OPTIONS: [ConfigOption; 18] = [
+pub const OPTIONS: [ConfigOption; 19] = [
     ConfigOption {
         key: Key::Agent,
         name: "agent",
@@ -117,6 +119,14 @@ pub const OPTIONS: [ConfigOption; 18] = [
         kind: Kind::Path,
         default: "/srv/fleet/workspace/dispatch.org",
         meaning: "the board, an org file",
+    },
+    ConfigOption {
+        key: Key::HaltFile,
+        name: "halt-file",
+        variable: "FLEET_HALT_FILE",
+        kind: Kind::Path,
+        default: "~/.config/cross-agent-comms/HALT",
+        meaning: "the file whose existence stops the fleet; `fleet halt` writes it",
     },
     ConfigOption {
         key: Key::TimeoutSecs,

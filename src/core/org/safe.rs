@@ -155,7 +155,7 @@ fn cookie(text: &str) -> Option<usize> {
 }
 
 /// The statistics cookies in `text`.
-pub(super) fn cookies(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+pub fn cookies(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     memchr::memchr_iter(b'[', text.as_bytes()).filter_map(|at| cookie(&text[at..]).map(|length| at..at + length))
 }
 

@@ -20,6 +20,10 @@ pub struct Settings {
     pub log_done: bool,
     /// Whether the file names its keywords itself.
     pub declared_keywords: bool,
+    /// Where closed tasks are archived, `FILE::HEADING`, if the file says so.
+    pub archive: Option<String>,
+    /// The file's category, if it names one.
+    pub category: Option<String>,
 }
 
 /// The name of the log drawer where the board does not say otherwise.
@@ -33,14 +37,18 @@ enum Key {
     SeqTodo,
     Filetags,
     Startup,
+    Archive,
+    Category,
 }
 
-const KEYS: [(&str, Key); 5] = [
+const KEYS: [(&str, Key); 7] = [
     ("TYP_TODO", Key::TypTodo),
     ("TODO", Key::Todo),
     ("SEQ_TODO", Key::SeqTodo),
     ("FILETAGS", Key::Filetags),
     ("STARTUP", Key::Startup),
+    ("ARCHIVE", Key::Archive),
+    ("CATEGORY", Key::Category),
 ];
 
 impl Default for Settings {
@@ -51,6 +59,8 @@ impl Default for Settings {
             log_drawer: Some(LOG_DRAWER.into()),
             log_done: true,
             declared_keywords: false,
+            archive: None,
+            category: None,
         }
     }
 }
@@ -67,6 +77,9 @@ impl Settings {
                     settings.filetags.extend(tags.map(str::to_owned));
                 }
                 Key::Startup => value.split_whitespace().for_each(|option| settings.start_up(option)),
+                // Of the archive Org takes the first line, of the category the last.
+                Key::Archive => drop(settings.archive.get_or_insert_with(|| value.to_owned())),
+                Key::Category => settings.category = Some(value.to_owned()),
                 Key::TypTodo | Key::Todo | Key::SeqTodo => {}
             }
         }

@@ -161,8 +161,11 @@ fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
         | Change::Edited { .. }
         | Change::Removed { .. }
         | Change::Returned { .. }
+        | Change::Archived { .. }
         | Change::Opened { .. }
-        | Change::Saving { .. } => {}
+        | Change::Saving { .. }
+        | Change::Halted { .. }
+        | Change::Resumed => {}
     }
 }
 

@@ -107,6 +107,15 @@ impl Board {
         self.chars[..at].iter().map(|&count| u64::from(count)).sum()
     }
 
+    /// The section that holds the character `place`, counted from 0; the last one if there are not so many.
+    pub fn section_at(&self, place: u64) -> usize {
+        let ends = self.chars.iter().scan(0, |end, &count| {
+            *end += u64::from(count);
+            Some(*end)
+        });
+        ends.take_while(|end| *end <= place).count().min(self.sections.len() - 1)
+    }
+
     /// The line number of section `at`, from 1.
     pub fn line_of(&self, at: usize) -> u64 {
         1 + self.newlines[..at].iter().map(|&count| u64::from(count)).sum::<u64>()

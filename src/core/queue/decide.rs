@@ -26,7 +26,7 @@ pub struct Decided {
 }
 
 impl Decided {
-    fn of(task: &Task<'_>, change: Change) -> Self {
+    pub(super) fn of(task: &Task<'_>, change: Change) -> Self {
         Self { change, uid: Some(task.section.uid) }
     }
 
@@ -36,13 +36,21 @@ impl Decided {
 }
 
 /// Finds a task for a verb.
-fn find<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal> {
+pub(super) fn find<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal> {
     model.find(name).map_err(|lookup| match lookup {
         Lookup::Unknown => Refusal::UnknownTask(name.into()),
         Lookup::Ambiguous(lines) => Refusal::AmbiguousTask { name: name.into(), lines },
         Lookup::Gone(Gone::Removed) => Refusal::RemovedByHand { task: name.into(), kept: None },
-        Lookup::Gone(Gone::Archived) => Refusal::Archived(name.into()),
+        Lookup::Gone(Gone::Archived) => Refusal::Archived { task: name.into(), file: archive_of(model, name) },
     })
+}
+
+/// The archive that the task called `name` went to, if Fleet put it there.
+fn archive_of(model: &Model, name: &str) -> Option<String> {
+    let is_it = |(task, record): &(&str, &Record)| *task == name || record.title == name;
+    let mut records =
+        model.ledger.record(name).into_iter().chain(model.ledger.records().filter(is_it).map(|(_, record)| record));
+    records.find_map(|record| record.archived_in.as_deref().map(Into::into))
 }
 
 /// Looks a task up for showing it.
@@ -52,7 +60,7 @@ pub fn show<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal> {
 
 /// PENDING → IN_PROGRESS. `fresh` names a heading that has no name of its own.
 pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &Now) -> Result<Decided, Refusal> {
-    running(model)?;
+    offering(model)?;
     let task = find(model, name)?;
     if let Some(holder) = task.holder() {
         let (task, holder) = (name.to_owned(), holder.clone());
@@ -77,7 +85,7 @@ pub fn claim_next(
     fresh: &str,
     now: &Now,
 ) -> Result<Decided, Refusal> {
-    running(model)?;
+    offering(model)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
     claimed(model, &task, fresh)
 }
@@ -94,7 +102,7 @@ pub(crate) fn claimed(model: &Model, task: &Task<'_>, fresh: &str) -> Result<Dec
 
 /// The ID of a task, and whether it must be written: a heading without one gets its CUSTOM_ID or leading token, else
 /// `fresh`.
-fn identity(model: &Model, task: &Task<'_>, fresh: &str) -> (String, bool) {
+pub(super) fn identity(model: &Model, task: &Task<'_>, fresh: &str) -> (String, bool) {
     if let Some(id) = task.id {
         return (id.into(), false);
     }
@@ -277,7 +285,7 @@ fn tracked(task: &Task<'_>) -> String {
     task.id.expect("a task with a record has an ID").into()
 }
 
-fn not_in_flux(name: &str, task: &Task<'_>) -> Result<(), Refusal> {
+pub(super) fn not_in_flux(name: &str, task: &Task<'_>) -> Result<(), Refusal> {
     let why = match task {
         Task { at: None, .. } => Unready::Missing,
         Task { is_copy: true, .. } => Unready::DuplicateId,
@@ -287,8 +295,16 @@ fn not_in_flux(name: &str, task: &Task<'_>) -> Result<(), Refusal> {
     Err(Refusal::NotReady { task: name.into(), why })
 }
 
+/// Refuses claims while the fleet is halted or the board is stopped.
+pub(crate) fn offering(model: &Model) -> Result<(), Refusal> {
+    match &model.halted {
+        Some(reason) => Err(Refusal::Halted(reason.clone())),
+        None => running(model),
+    }
+}
+
 /// Refuses everything while the board is stopped.
-pub(crate) fn running(model: &Model) -> Result<(), Refusal> {
+pub(super) fn running(model: &Model) -> Result<(), Refusal> {
     model.stopped.as_ref().map_or(Ok(()), |why| Err(Refusal::Stopped(why.clone())))
 }
 
@@ -298,7 +314,7 @@ pub(super) fn keyword(model: &Model, state: State) -> Result<String, Refusal> {
     known.then(|| word.to_owned()).ok_or(Refusal::NoKeyword(word))
 }
 
-fn wrong_state(verb: &'static str, name: &str, task: &Task<'_>) -> Refusal {
+pub(super) fn wrong_state(verb: &'static str, name: &str, task: &Task<'_>) -> Refusal {
     Refusal::WrongState { verb, task: name.into(), keyword: task.keyword.into() }
 }
 

@@ -216,6 +216,24 @@ pub enum Change {
         /// The keyword it came back with.
         keyword: String,
     },
+    /// A closed task left the board for the archive, with everything below it.
+    Archived {
+        /// The heading's ID.
+        task: String,
+        /// Its title, by which a heading that has no ID yet is found.
+        title: String,
+        /// The heading had no ID: what stands in the archive has this one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stamp: bool,
+        /// The archive's name in the board's directory.
+        file: String,
+        /// Every task that went, this one included, by every name that another may wait for.
+        tasks: Vec<ArchivedTask>,
+        /// Digest of the subtree as it stood on the board, 16 hex digits.
+        digest: String,
+        /// What stands in the archive.
+        entry: String,
+    },
     /// An owner took the board over.
     Opened {
         /// `emacs` or `offline`.
@@ -234,6 +252,13 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<u32>,
     },
+    /// Somebody stopped the fleet; the HALT file is the state, this is the record of it (R24).
+    Halted {
+        /// Why, perhaps empty.
+        reason: String,
+    },
+    /// Somebody let the fleet go on.
+    Resumed,
     /// The board is about to be published: the file with this hash holds everything up to `covers` (R20).
     Saving {
         /// SHA-256 of the file's bytes, hex.
@@ -247,6 +272,15 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<KnownFile>,
     },
+}
+
+/// A name under which a task went to the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedTask {
+    /// ID, CUSTOM_ID or leading token.
+    pub name: String,
+    /// Its keyword.
+    pub keyword: String,
 }
 
 /// A file that the board once was, by which a start knows what the text that it finds already shows.
@@ -283,14 +317,17 @@ pub enum Field {
 
 impl Change {
     /// Every word of [`Change::kind`], in the order of the variants.
-    pub const KINDS: [&str; 14] = [
+    pub const KINDS: [&str; 17] = [
         "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
-        "removed", "returned", "opened", "saving",
+        "removed", "returned", "archived", "opened", "saving", "halted", "resumed",
     ];
 
     /// Whether the task with this ID is concerned.
     pub fn concerns(&self, task: &str) -> bool {
-        self.task() == Some(task)
+        match self {
+            Change::Archived { tasks, .. } => tasks.iter().any(|archived| archived.name == task),
+            _ => self.task() == Some(task),
+        }
     }
 
     /// The task concerned.
@@ -306,8 +343,13 @@ impl Change {
             | Change::Noted { task, .. }
             | Change::Edited { task, .. }
             | Change::Removed { task, .. }
-            | Change::Returned { task, .. } => Some(task),
-            Change::Appended { .. } | Change::Opened { .. } | Change::Saving { .. } => None,
+            | Change::Returned { task, .. }
+            | Change::Archived { task, .. } => Some(task),
+            Change::Appended { .. }
+            | Change::Opened { .. }
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => None,
         }
     }
 
@@ -326,8 +368,11 @@ impl Change {
             | Change::Edited { .. }
             | Change::Removed { .. }
             | Change::Returned { .. }
+            | Change::Archived { .. }
             | Change::Opened { .. }
-            | Change::Saving { .. } => None,
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => None,
         }
     }
 
@@ -336,7 +381,8 @@ impl Change {
         match self {
             Change::Claimed { title, stamp: true, .. }
             | Change::Skipped { title, stamp: true, .. }
-            | Change::Requeued { title, stamp: true, .. } => Some(title),
+            | Change::Requeued { title, stamp: true, .. }
+            | Change::Archived { title, stamp: true, .. } => Some(title),
             _ => None,
         }
     }
@@ -349,7 +395,10 @@ impl Change {
     /// Whether the board's text shows this change (as opposed to bookkeeping and to what the text said first).
     pub fn is_on_board(&self) -> bool {
         self.transition().is_some()
-            || matches!(self, Change::Added { .. } | Change::Noted { .. } | Change::Appended { .. })
+            || matches!(
+                self,
+                Change::Added { .. } | Change::Noted { .. } | Change::Appended { .. } | Change::Archived { .. }
+            )
     }
 
     /// The word for this change in the journal and in `fleet log`.
@@ -367,8 +416,11 @@ impl Change {
             Change::Edited { .. } => "edited",
             Change::Removed { .. } => "removed",
             Change::Returned { .. } => "returned",
+            Change::Archived { .. } => "archived",
             Change::Opened { .. } => "opened",
             Change::Saving { .. } => "saving",
+            Change::Halted { .. } => "halted",
+            Change::Resumed => "resumed",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::{
     id::{AgentName, RequestId, Token},
     queue::{
-        event::{Actor, Change, Event, Field},
+        event::{Actor, ArchivedTask, Change, Event, Field},
         state::State,
     },
     time::Stamp,
@@ -56,6 +56,8 @@ pub struct Record {
     pub ended: Option<Ended>,
     /// The heading is off the board.
     pub gone: Option<Gone>,
+    /// The archive that it went to, a file beside the board; unknown where the person archived it.
+    pub archived_in: Option<Box<str>>,
     /// When a verb last moved it.
     pub moved_at: Option<Stamp>,
     /// Keywords that the journal wrote under the latest token: a heading that shows one of them may be a stale copy (R19).
@@ -153,6 +155,12 @@ impl Ledger {
         if let Change::Opened { epoch: Some(epoch), .. } = event.change {
             self.epochs.push((number, epoch));
         }
+        if let Change::Archived { task, title, file, tasks, .. } = &event.change {
+            for archived in tasks {
+                self.archive(number, archived, file, Some(title).filter(|_| archived.name == *task));
+            }
+            return;
+        }
         let Some(task) = event.change.task() else { return };
         self.unsaved.insert(task.into());
         let is_news = event.change.transition().is_some() || matches!(event.change, Change::Added { .. });
@@ -163,6 +171,18 @@ impl Ledger {
         if let Some(record) = self.records.get_mut(task) {
             record.last = number;
             record.fold(number, token, event);
+        }
+    }
+
+    fn archive(&mut self, number: u64, archived: &ArchivedTask, file: &str, title: Option<&String>) {
+        let ArchivedTask { name, keyword } = archived;
+        self.unsaved.insert(name.as_str().into());
+        let record = self.records.entry(name.as_str().into()).or_insert_with(|| Record::found_as(keyword));
+        record.last = number;
+        record.gone = Some(Gone::Archived);
+        record.archived_in = Some(file.into());
+        if let Some(title) = title {
+            record.title.clone_from(title);
         }
     }
 
@@ -210,7 +230,11 @@ fn may_be_waited_for(change: &Change) -> bool {
 
 impl Record {
     fn new(first: &Change) -> Self {
-        let found = first.transition().map_or(State::Pending.keyword(), |(from, _)| from);
+        Self::found_as(first.transition().map_or(State::Pending.keyword(), |(from, _)| from))
+    }
+
+    /// A record of a task that had the keyword `found` when the journal first heard of it.
+    fn found_as(found: &str) -> Self {
         Self {
             keyword: found.into(),
             title: String::new(),
@@ -225,6 +249,7 @@ impl Record {
             result: None,
             ended: None,
             gone: None,
+            archived_in: None,
             moved_at: None,
             written: Vec::new(),
             base: Base { keyword: found.into(), ..Base::default() },
@@ -281,7 +306,7 @@ impl Record {
                 self.end(Ended::Removed);
             }
             Change::Returned { keyword, .. } => {
-                self.gone = None;
+                (self.gone, self.archived_in) = (None, None);
                 self.overrule(number, keyword);
             }
             Change::Added { .. }
@@ -289,8 +314,11 @@ impl Record {
             | Change::Noted { .. }
             | Change::Edited { .. }
             | Change::Appended { .. }
+            | Change::Archived { .. }
             | Change::Opened { .. }
-            | Change::Saving { .. } => {}
+            | Change::Saving { .. }
+            | Change::Halted { .. }
+            | Change::Resumed => {}
         }
     }
 
@@ -301,7 +329,7 @@ impl Record {
         self.moved_at = Some(at);
         self.holder = None;
         self.ended = None;
-        self.gone = None;
+        (self.gone, self.archived_in) = (None, None);
         self.written.push(keyword.into());
     }
 

@@ -99,6 +99,9 @@ impl<'m> Merge<'m> {
 
     fn present(&mut self, task: &'m str, record: &'m Record, at: usize) {
         let section = &self.model.board.sections()[at];
+        if self.model.leaving.contains(&section.uid) {
+            return;
+        }
         let shown = section.keyword().unwrap_or_default();
         if record.gone.is_some() {
             self.found.by_hand.push(Change::Returned { task: task.into(), keyword: shown.into() });

@@ -8,7 +8,7 @@ use crate::core::{
         state::State,
     },
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How often a task is tried before it is FAILED, unless its MAX_ATTEMPTS says otherwise.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -32,10 +32,16 @@ pub struct Model {
     pub homes: HashMap<String, u64>,
     /// IDs that were given to headings by events which the text does not show yet, by the section's uid.
     pub stamped: HashMap<u64, String>,
+    /// Sections that were archived and still stand on the board, by uid: they are no tasks any more.
+    pub leaving: HashSet<u64>,
+    /// Sections in which a person's cursor stands, by uid.
+    pub visited: HashSet<u64>,
     /// `done` and the like must carry a token.
     pub require_token: bool,
     /// Why nothing may be offered at all, if so: a conflict or a damaged file.
     pub stopped: Option<String>,
+    /// Why the fleet is halted, perhaps with an empty reason, as it was right before this decision (R24).
+    pub halted: Option<String>,
 }
 
 /// A section under a person's hands.
@@ -98,15 +104,18 @@ impl Model {
             missing: HashMap::new(),
             homes: HashMap::new(),
             stamped: HashMap::new(),
+            leaving: HashSet::new(),
+            visited: HashSet::new(),
             require_token: false,
             stopped: None,
+            halted: None,
         }
     }
 
     /// The task in section `at`, if that heading is one.
     pub fn task_at(&self, at: usize) -> Option<Task<'_>> {
         let section = &self.board.sections()[at];
-        let shown = section.state?;
+        let shown = section.state.filter(|_| !self.leaving.contains(&section.uid))?;
         let id = section.id().or_else(|| self.stamped.get(&section.uid).map(String::as_str));
         let is_copy = id.and_then(|id| self.home_of(id)).is_some_and(|home| home != at);
         let record = id.filter(|_| !is_copy).and_then(|id| self.ledger.record(id)).filter(|r| r.gone.is_none());
@@ -170,9 +179,11 @@ impl Model {
                 let home = self.home_of(name).filter(|_| is_tracked || self.homes.contains_key(name));
                 home.ok_or_else(|| self.ambiguous(&places))?
             }
-            Err(Unresolved::Unknown) => return self.find_off_board(name),
+            Err(Unresolved::Unknown) => {
+                return self.find_off_board(name).map_err(|lookup| self.or_archived(lookup, name));
+            }
         };
-        self.task_at(at).ok_or(Lookup::Unknown)
+        self.task_in(at)
     }
 
     /// Finds the task that BLOCKED_BY calls `name`; a title is no name there.
@@ -187,13 +198,26 @@ impl Model {
 
     fn find_off_board(&self, name: &str) -> Result<Task<'_>, Lookup> {
         if let Some(at) = self.place_of(name) {
-            return self.task_at(at).ok_or(Lookup::Unknown);
+            return self.task_in(at);
         }
         let record = self.ledger.record(name);
         if let Some((id, missing)) = self.missing.get_key_value(name) {
             return self.missing_task(id, missing, record).ok_or(Lookup::Unknown);
         }
         record.and_then(|record| record.gone).map_or(Err(Lookup::Unknown), |gone| Err(Lookup::Gone(gone)))
+    }
+
+    /// The task in section `at`; one that is just leaving for the archive is there already.
+    fn task_in(&self, at: usize) -> Result<Task<'_>, Lookup> {
+        let is_leaving = self.leaving.contains(&self.board.sections()[at].uid);
+        self.task_at(at).ok_or(if is_leaving { Lookup::Gone(Gone::Archived) } else { Lookup::Unknown })
+    }
+
+    /// What is not on the board may have been archived under this title.
+    fn or_archived(&self, lookup: Lookup, title: &str) -> Lookup {
+        let is_it = |record: &Record| record.gone == Some(Gone::Archived) && record.title == title;
+        let is_archived = lookup == Lookup::Unknown && self.ledger.records().any(|(_, record)| is_it(record));
+        if is_archived { Lookup::Gone(Gone::Archived) } else { lookup }
     }
 
     fn missing_task<'m>(&'m self, id: &'m str, missing: &'m Missing, record: Option<&'m Record>) -> Option<Task<'m>> {

@@ -105,14 +105,16 @@ pub fn blocked_by<'t>(task: &Task<'t>) -> impl Iterator<Item = &'t str> {
 /// The tasks that are ready for `agent` (for anyone, if `None`) and carry all of `tags`, best first.
 ///
 /// Whether a task is ready is the dear question, so it is asked in the order of the answer and only until the caller has
-/// enough of them.
+/// enough of them. Under HALT there are none.
 pub fn ready<'m>(
     model: &'m Model,
     agent: Option<&AgentName>,
     tags: &[String],
     now: &Now,
 ) -> impl Iterator<Item = Task<'m>> {
-    let mut ranked: BinaryHeap<Reverse<(Rank, usize)>> = model.board.ranks().map(Reverse).collect();
+    let is_offering = model.halted.is_none();
+    let mut ranked: BinaryHeap<Reverse<(Rank, usize)>> =
+        model.board.ranks().filter(|_| is_offering).map(Reverse).collect();
     let best_first = std::iter::from_fn(move || ranked.pop());
     let pending = best_first.filter_map(|Reverse((_, at))| model.task_at(at)).filter(|t| t.state == State::Pending);
     pending.filter(move |task| is_offered(model, task, agent, tags, now))
@@ -143,7 +145,10 @@ pub fn has_tags(model: &Model, task: &Task<'_>, tags: &[String]) -> bool {
 fn blocker(model: &Model, task: &Task<'_>) -> Option<String> {
     let is_open = |name: &&str| match model.find_named(name) {
         Ok(other) => !other.state.unblocks(),
-        Err(Lookup::Gone(Gone::Archived)) => false,
+        // In the archive a task is what it was: done, or failed.
+        Err(Lookup::Gone(Gone::Archived)) => {
+            model.ledger.record(name).is_some_and(|record| record.keyword == State::Failed.keyword())
+        }
         Err(_) => true,
     };
     blocked_by(task).find(is_open).map(Into::into)

@@ -3,7 +3,7 @@
 use crate::core::{
     code::Code,
     id::{AgentName, Token},
-    queue::ready::Unready,
+    queue::{archive::BadLocation, ready::Unready},
 };
 
 /// Why a request was refused. It changed nothing.
@@ -29,8 +29,32 @@ pub enum Refusal {
         kept: Option<String>,
     },
     /// The heading was archived.
-    #[error("task `{0}` was archived")]
-    Archived(String),
+    #[error("task `{task}` was archived{}", .file.as_ref().map(|file| format!(" in `{file}`")).unwrap_or_default())]
+    Archived {
+        /// The task.
+        task: String,
+        /// The archive beside the board, if Fleet wrote it.
+        file: Option<String>,
+    },
+    /// A task below it is still open.
+    #[error("cannot archive task `{task}`: `{below}` below it is open")]
+    OpenBelow {
+        /// The task.
+        task: String,
+        /// The open one.
+        below: String,
+    },
+    /// Something that was decided about it does not stand on the board yet.
+    #[error("cannot archive task `{0}`: what was decided about it is not on the board yet")]
+    Unapplied(String),
+    /// The board's archive is none that can be written.
+    #[error("cannot archive task `{task}`: {why}")]
+    BadArchive {
+        /// The task.
+        task: String,
+        /// Why not.
+        why: BadLocation,
+    },
     /// The person took the task away from its holder.
     #[error("the claim on `{0}` was cancelled by hand")]
     CancelledByHand(String),
@@ -126,9 +150,17 @@ pub enum Refusal {
     /// The board has no keyword for the state.
     #[error("this board has no keyword {0}")]
     NoKeyword(&'static str),
+    /// The fleet is halted; the reason may be empty.
+    #[error("the fleet is halted{}", told(.0))]
+    Halted(String),
     /// The board is stopped.
     #[error("{0}")]
     Stopped(String),
+}
+
+/// `: REASON`, if there is one.
+fn told(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 fn listed(lines: &[(u64, String)]) -> String {
@@ -145,7 +177,7 @@ fn explained(unready: &Unready) -> String {
         Unready::Blocked(by) => format!("it waits for `{by}`"),
         Unready::Scheduled(until) => format!("it is scheduled for {until}"),
         Unready::Backoff(until) => format!("it failed and is not tried again before {until}"),
-        Unready::TooLarge(bytes) => format!("its heading has {bytes} bytes, more than a claim can record"),
+        Unready::TooLarge(bytes) => format!("its heading has {bytes} bytes, more than the journal takes"),
         Unready::NotAssigned(tags) => format!("its tags assign it to {}", tags.join(", ")),
     }
 }
@@ -156,11 +188,14 @@ impl Refusal {
         match self {
             Refusal::UnknownTask(_) | Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => Code::NotFound,
             Refusal::BadText { .. } => Code::Usage,
-            Refusal::NoKeyword(_) => Code::Config,
+            Refusal::NoKeyword(_) | Refusal::BadArchive { .. } => Code::Config,
             Refusal::TokenRequired(_) => Code::Denied,
+            Refusal::Halted(_) => Code::Halt,
             Refusal::AmbiguousTask { .. }
             | Refusal::RemovedByHand { .. }
-            | Refusal::Archived(_)
+            | Refusal::Archived { .. }
+            | Refusal::OpenBelow { .. }
+            | Refusal::Unapplied(_)
             | Refusal::CancelledByHand(_)
             | Refusal::Vetoed { .. }
             | Refusal::Held { .. }
@@ -180,7 +215,10 @@ impl Refusal {
             Refusal::UnknownTask(_) => "unknown-task",
             Refusal::AmbiguousTask { .. } => "ambiguous-task",
             Refusal::RemovedByHand { .. } => "removed-by-hand",
-            Refusal::Archived(_) => "archived",
+            Refusal::Archived { .. } => "archived",
+            Refusal::OpenBelow { .. } => "open-below",
+            Refusal::Unapplied(_) => "unapplied",
+            Refusal::BadArchive { .. } => "bad-archive",
             Refusal::CancelledByHand(_) => "cancelled-by-hand",
             Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => "nothing-ready",
             Refusal::Vetoed { .. } => "vetoed",
@@ -194,6 +232,7 @@ impl Refusal {
             Refusal::DuplicateId(_) => "duplicate-id",
             Refusal::BadText { .. } => "bad-text",
             Refusal::NoKeyword(_) => "no-keyword",
+            Refusal::Halted(_) => "halted",
             Refusal::Stopped(_) => "board-stopped",
         }
     }
@@ -228,8 +267,19 @@ impl Refusal {
                 "add it to the board's keyword line, such as `#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED` (`{keyword}` is missing)"
             ),
             Refusal::NotReady { why: Unready::TooLarge(_), .. } => "move its text into a file, and link to it".into(),
+            Refusal::Halted(_) => "finish what you hold, then wait; `fleet resume` ends it".into(),
             Refusal::Stopped(_) => "`fleet status` says what to do".into(),
-            Refusal::NotReady { .. } | Refusal::Archived(_) | Refusal::BadText { .. } => return None,
+            Refusal::Archived { file: Some(file), .. } => {
+                format!("to have it back, move its heading from `{file}` to the board")
+            }
+            Refusal::OpenBelow { .. } => {
+                "close what is below it first, or archive closed tasks below it by name".into()
+            }
+            Refusal::Unapplied(_) => "try again in a moment".into(),
+            Refusal::BadArchive { .. } => {
+                "let `#+ARCHIVE:` and ARCHIVE properties name a file beside the board, such as `%s_archive::`".into()
+            }
+            Refusal::NotReady { .. } | Refusal::Archived { file: None, .. } | Refusal::BadText { .. } => return None,
         };
         Some(hint)
     }

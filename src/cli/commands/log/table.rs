@@ -76,7 +76,11 @@ fn told(change: &Change) -> String {
         Change::Returned { keyword, .. } => Some(keyword.clone()),
         Change::Opened { owner, pid, .. } => Some(format!("by {owner}, process {pid}")),
         Change::Saving { covers, .. } => Some(format!("up to event {covers}")),
-        Change::Claimed { .. } => None,
+        Change::Archived { file, tasks, .. } => {
+            Some(if tasks.len() > 1 { format!("in {file}, with {} names", tasks.len()) } else { format!("in {file}") })
+        }
+        Change::Halted { reason } => Some(reason.clone()),
+        Change::Claimed { .. } | Change::Resumed => None,
     };
     joined([moved, said]).unwrap_or_default()
 }

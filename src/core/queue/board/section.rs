@@ -92,7 +92,7 @@ impl Section {
     }
 
     /// The names under which [`Board::named`](super::Board::named) finds the section.
-    pub(super) fn names(&self) -> Vec<Box<str>> {
+    pub(in crate::core::queue) fn names(&self) -> Vec<Box<str>> {
         let Some(heading) = &self.heading else { return Vec::new() };
         let names = [self.id(), self.property("CUSTOM_ID"), heading.leading_token(&self.text)];
         names.into_iter().flatten().map(Into::into).collect()
