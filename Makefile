@@ -44,8 +44,8 @@ lint: deps ## check formatting, clippy, documentation and Elisp
 
 check: lint test ## lint and test: what CI runs
 
-bench: build ## measure the board
-	$(CARGO) bench $(CARGO_FLAGS) --bench board
+bench: build ## measure the board, here and from another host
+	$(CARGO) bench $(CARGO_FLAGS) --bench board --bench remote
 
 # With sudo, what the user has built is installed; root's cargo is not asked.
 install: $(if $(SUDO_USER),$(PROGRAM) $(MODULE),build) ## install below PREFIX (~/.local; /usr/local for root)

@@ -40,6 +40,8 @@
 (require 'fleet-edit)
 (require 'fleet-save)
 (require 'fleet-hooks)
+(require 'fleet-trust)
+(require 'fleet-rescue)
 
 (declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
 (declare-function fleet--mod-close "ext:fleet-module.so" ())
@@ -63,7 +65,6 @@
 (declare-function fleet-mode "fleet-mode" (&optional arg))
 
 (defvar fleet-mode)
-(defvar tramp-mode)
 (defvar fleet-mode-line)
 
 (defconst fleet-board-apply-seconds 0.05
@@ -190,21 +191,6 @@ An error is kept for `fleet-status' and BODY's value is nil then."
      (condition-case error
          (progn ,@body)
        ((error quit) (fleet-board--trouble error) nil))))
-
-(defmacro fleet-board--trusting-nothing (&rest body)
-  "Run BODY, which reads the board as Org, without doing what the text says.
-No local variable counts, not even the safe ones: `mode:' is one of them
-and calls any function with a fitting name.  Nothing that a `#+SETUPFILE'
-line names is opened or fetched.  In a daemon nothing can ask."
-  (declare (indent 0) (debug t))
-  `(let ((enable-local-variables nil)
-         (enable-local-eval nil)
-         (enable-dir-local-variables nil)
-         ;; Even the name of a remote file is enough to have it looked for.
-         (tramp-mode nil)
-         (inhibit-interaction (or inhibit-interaction (and (daemonp) t))))
-     (cl-letf (((symbol-function 'org-file-contents) #'ignore))
-       ,@body)))
 
 (defun fleet-board--trouble (error)
   "Keep ERROR, a condition, for `fleet-status'."
@@ -373,7 +359,7 @@ person is at work, wait for a command or the next second."
                (not (fleet-save-file-missing))
                (not (verify-visited-file-modtime (current-buffer))))
       (let ((inhibit-read-only t))
-        (fleet-board--trusting-nothing
+        (fleet-trust-nothing
           (revert-buffer t t t))))))
 
 (defun fleet-board--reverted ()
@@ -420,19 +406,11 @@ name is let go (R18)."
                            (and buffer-file-name (file-truename buffer-file-name))))))
     (fleet-board--detach))
   (unless (fleet-board-buffer)
-    (fleet-board--attach (fleet-board--visit fleet-board--path))
+    (fleet-board--attach (fleet-trust-visit fleet-board--path))
     (fleet-board--text-replaced))
   (with-current-buffer fleet-watch--buffer
     (unless (bound-and-true-p fleet-mode)
       (fleet-board--furnish))))
-
-(defun fleet-board--visit (file)
-  "Return a buffer that visits FILE, without running code from it or asking."
-  (fleet-board--trusting-nothing
-    (let ((large-file-warning-threshold nil)
-          (vc-follow-symlinks t)
-          (inhibit-message t))
-      (find-file-noselect file t))))
 
 (defun fleet-board--attach (buffer)
   "Make BUFFER the one that shows the board."
@@ -445,31 +423,10 @@ name is let go (R18)."
 
 (defun fleet-board--furnish ()
   "Give the current buffer what a board needs and a change of mode takes away."
-  (fleet-board--trusting-nothing
-    (unless (derived-mode-p 'org-mode)
-      (org-mode))
-    (fleet-board--default-keywords))
+  (fleet-trust-org-mode)
   (add-hook 'write-file-functions #'fleet-save--by-person nil t)
   (fleet-save-ask-for fleet-watch--person-dirty)
   (fleet-mode 1))
-
-(defun fleet-board--default-keywords ()
-  "On a board without keyword line, let Org know the fleet's keywords."
-  (let ((case-fold-search t))
-    (unless (org-with-wide-buffer
-             (goto-char (point-min))
-             (re-search-forward "^[ \t]*#\\+\\(?:seq_\\|typ_\\)?todo:" nil t))
-      ;; Org reads the default value, not the buffer's.
-      (let ((users (default-value 'org-todo-keywords)))
-        (unwind-protect
-            (progn
-              (setq-default org-todo-keywords
-                            '((sequence "PENDING(p)" "IN_PROGRESS(i)"
-                                        "|" "DONE(d)" "FAILED(f)" "SKIPPED(s)")))
-              (org-set-regexps-and-options))
-          (setq-default org-todo-keywords users)))
-      (org-set-font-lock-defaults)
-      (font-lock-flush))))
 
 (defun fleet-board--detach ()
   "Let the board's buffer be an ordinary one."
@@ -516,7 +473,7 @@ is harmless; a second board is refused."
   "Take FILE over and show it."
   (let* ((path (file-truename file))
          (pipe (fleet-board--make-pipe))
-         (rescued (fleet-board--keep-auto-save path))
+         (rescued (fleet-rescue-keep-auto-save path))
          (reply (fleet-board--parse
                  (fleet--mod-open path (fleet-board--socket path) pipe))))
     (unless (plist-get reply :ok)
@@ -528,7 +485,7 @@ is harmless; a second board is refused."
     (fleet-hooks-begin (plist-get reply :news_from))
     (condition-case error
         (progn
-          (fleet-board--attach (fleet-board--visit path))
+          (fleet-board--attach (fleet-trust-visit path))
           (fleet-board--arm)
           (when rescued
             (fleet--mod-notice
@@ -627,30 +584,6 @@ Return non-nil if there was such a conflict."
     (when (called-interactively-p 'interactive)
       (message (if result "The board is accepted as it is" "There is no conflict")))
     result))
-
-(defun fleet-board--keep-auto-save (path)
-  "Copy an auto-save file newer than the board PATH aside; return its copy.
-It may hold what a person typed before a crash (R12)."
-  (let* ((auto-save (with-temp-buffer
-                      (let ((buffer-file-name path))
-                        (make-auto-save-file-name))))
-         (copy (expand-file-name (format-time-string "rescue-%Y%m%dT%H%M%S.org")
-                                 (fleet-board--state-directory path))))
-    (when (and (file-exists-p auto-save) (file-newer-than-file-p auto-save path))
-      (make-directory (file-name-directory copy) t)
-      (set-file-modes (file-name-directory copy) #o700)
-      (copy-file auto-save copy t)
-      copy)))
-
-(defun fleet-rescue ()
-  "Show how the newest text that was rescued from a crash differs from the board."
-  (interactive)
-  (let ((copies (and fleet-board--path
-                     (directory-files (fleet-board--state-directory fleet-board--path)
-                                      t "\\`rescue-.*\\.org\\'"))))
-    (unless copies
-      (user-error "Nothing was rescued"))
-    (diff fleet-board--path (car (last copies)) nil t)))
 
 (provide 'fleet-board)
 ;;; fleet-board.el ends here

@@ -38,6 +38,11 @@ int main(void) { return puts("") < 0; }' >"$probe/probe.c"
     return $status
 }
 
+# sshd lies where only root looks.
+have_sshd() {
+    PATH=$PATH:/usr/sbin:/usr/local/sbin command -v sshd >/dev/null 2>&1
+}
+
 # Not -Q: that would leave out the directory of Debian's packages.
 have_package_lint() {
     have "$EMACS" && "$EMACS" -q --batch --eval \
@@ -61,6 +66,8 @@ missing_packages() {
     for tool in make git curl jq tmux strace; do
         have $tool || echo $tool
     done
+    { have ssh && have ssh-keygen && have ssh-keyscan; } || echo openssh-client
+    have_sshd || echo openssh-server
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     have_package_lint || echo elpa-package-lint
 }

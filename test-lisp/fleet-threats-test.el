@@ -40,7 +40,9 @@
         (found nil))
     (with-temp-buffer
       (insert-file-contents source)
-      (while (re-search-forward "Code::\\([A-Za-z]+\\) => \"\\([a-z-]+\\)\"" nil t)
+      (search-forward "pub fn name(")
+      (while (re-search-forward "Code::\\([A-Za-z]+\\) => \"\\([a-z-]+\\)\""
+                                (save-excursion (search-forward "pub fn ")) t)
         (push (cons (match-string 1) (match-string 2)) found))
       (goto-char (point-min))
       (mapcar (lambda (pair)

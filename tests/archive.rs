@@ -144,6 +144,21 @@ fn r11_what_is_open_below_held_or_in_somebodys_hands_stays() {
 }
 
 #[test]
+fn r25_headings_without_id_that_share_a_token_stay_and_others_get_one_each() {
+    let closed = |title: &str| format!("* DONE {title}\nCLOSED: [2026-09-01 Tue 10:00]\n");
+    let twins = [closed("TASK-1 One"), closed("TASK-1 Other"), closed("Same"), closed("Same")].concat();
+    let mut desk = Desk::new(&twins);
+    let swept = desk.ask("timmy", desk::sweep(1));
+    assert_eq!((names(&swept), swept.notices.len()), (vec!["Same", "Same"], 1));
+    assert_eq!((places(&desk, "TASK-1"), places(&desk, "* DONE Same")), ((2, 0), (0, 2)));
+    let archive = desk.archive();
+    let ids: Vec<&str> = archive.lines().filter(|line| line.starts_with(":ID: T-")).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+    desk.restart();
+    assert_eq!((places(&desk, "TASK-1"), places(&desk, "* DONE Same")), ((2, 0), (0, 2)));
+}
+
+#[test]
 fn r5_a_repeated_request_archives_nothing_more() {
     let mut desk = Desk::new(BOARD);
     let first = desk.ask_as("timmy", "once", desk::sweep(0));

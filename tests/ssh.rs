@@ -5,6 +5,7 @@ use crate::support::{
     daemon::Daemon,
     fleet::{Fleet, KEYWORDS, Ran},
     process::{PATIENCE, run_within},
+    pty::Pty,
     sandbox::Sandbox,
     sshd::Sshd,
 };
@@ -285,6 +286,19 @@ fn a_board_that_the_far_emacs_does_not_hold_is_not_acted_on() {
         PATIENCE,
     ));
     assert_eq!(local.reason(Code::Config), "another-board");
+}
+
+#[test]
+fn a_terminal_is_attached_over_the_same_connection() {
+    let sandbox = Sandbox::new();
+    let far = Far::new(&sandbox);
+    let _daemon = far.daemon();
+    far.said(&["status"]);
+    let mut person = Pty::spawn(&sandbox, &far.command(&["attach"]));
+    person.wait_for_text("Dredge the quay", PATIENCE);
+    person.type_keys("C-x C-c");
+    assert!(person.ends_within(PATIENCE));
+    assert_eq!(far.sshd.logins(), 1);
 }
 
 /// The processes that keep a connection open.

@@ -269,6 +269,7 @@ impl Engine {
                 let gone = &board.sections()[plan.at..range.end];
                 for section in gone {
                     self.model.leaving.remove(&section.uid);
+                    self.model.stamped.remove(&section.uid);
                 }
                 let mut text: String = gone.iter().map(|section| section.text.as_str()).collect();
                 apply_edits(&mut text, &plan.edits);

@@ -1,12 +1,8 @@
 //! `fleet verify`: the journal checked from end to end, and the board's file against it. Changes nothing.
 
 use crate::{
-    cli::{
-        fail::{Refused, usage},
-        options::Settings,
-        ui::Outcome,
-    },
-    core::{code::Code, config::Key},
+    cli::{fail::Refused, options::Settings, ui::Outcome},
+    core::code::Code,
     engine::verify::{self, Anchor},
 };
 use serde_json::json;
@@ -26,10 +22,7 @@ pub struct VerifyArgs {
 
 /// Reads and reports.
 pub fn run(args: VerifyArgs, settings: &Settings) -> Result<Outcome, Refused> {
-    if let Some(host) = settings.config.setting(Key::RemoteHost) {
-        let message = format!("verify reads the files of the board, which is on `{}`", host.value.display());
-        return Err(usage("needs-its-host", message).hint("run it on that host").into());
-    }
+    settings.need_this_host("verify")?;
     let report = verify::run(&settings.board, args.against.as_ref())?;
     let is_sound = report.code() == Code::Ok;
     let json = json!({ "v": 1, "ok": is_sound, "verify": &report });

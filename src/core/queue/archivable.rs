@@ -111,6 +111,10 @@ fn fit(model: &Model, task: &Task<'_>, name: &str, is_pending: &dyn Fn(usize) ->
     decide::not_in_flux(name, task)?;
     let unready = |why| Refusal::NotReady { task: name.into(), why };
     let at = task.at.ok_or_else(|| unready(Unready::Missing))?;
+    // Without an ID it will be called so in the archive, and must be the only one.
+    if task.id.is_none() && task.section.handle().is_some_and(|handle| model.board.named(handle).len() > 1) {
+        return Err(unready(Unready::DuplicateId));
+    }
     let range = model.board.subtree(at);
     let bytes = size(model, &range);
     if bytes > HEADING_BYTES_MAX {

@@ -304,7 +304,7 @@ pub(crate) fn offering(model: &Model) -> Result<(), Refusal> {
 }
 
 /// Refuses everything while the board is stopped.
-pub(crate) fn running(model: &Model) -> Result<(), Refusal> {
+pub(super) fn running(model: &Model) -> Result<(), Refusal> {
     model.stopped.as_ref().map_or(Ok(()), |why| Err(Refusal::Stopped(why.clone())))
 }
 
