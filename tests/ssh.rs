@@ -178,6 +178,10 @@ fn a_host_that_does_not_let_us_in_says_so() {
     sandbox.command("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&other).status().expect("a key");
     let denied = Ran::of(run_within(far.command(&["poll", "--json"]).env("BEZALEL_SSH_KEY", &other), PATIENCE));
     assert_eq!(denied.reason(Code::Denied), "ssh-denied");
+    std::fs::set_permissions(far.sshd.key(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("ours");
+    let open = far.run(&["poll", "--json"]);
+    assert_eq!(open.reason(Code::Denied), "ssh-denied");
+    assert!(open.stdout.contains("others may read"), "{open:?}");
     let gone = sandbox.path("gone");
     let missing = Ran::of(run_within(far.command(&["poll", "--json"]).env("BEZALEL_SSH_KEY", gone), PATIENCE));
     assert_eq!(missing.reason(Code::Config), "no-ssh-key");
