@@ -110,6 +110,8 @@ pub struct Engine {
     waiting: BTreeSet<u64>,
     /// How many events the file does not hold.
     unsaved: u64,
+    /// A person's edits were journaled since the last save.
+    is_edited_since_save: bool,
     notices: VecDeque<String>,
     /// The first event that happened since an Emacs had the board before.
     news_from: u64,
@@ -173,7 +175,10 @@ impl Engine {
         for (number, event) in (self.log.next()..).zip(&events) {
             self.model.ledger.fold(number, event);
         }
-        self.unsaved += if by == Actor::Human { events.len() as u64 } else { 0 };
+        if by == Actor::Human {
+            self.unsaved += events.len() as u64;
+            self.is_edited_since_save = true;
+        }
         match self.log.commit(&events, precondition) {
             log::Commit::Committed(_) => Ok(()),
             commit => Err(self.stop(commit)),

@@ -80,6 +80,7 @@ impl Engine {
             saved: history.covers,
             waiting: history.without,
             unsaved: 0,
+            is_edited_since_save: false,
             notices: VecDeque::new(),
             news_from: history.news_from,
             in_conflict: false,

@@ -46,20 +46,14 @@ impl Engine {
         self.settle(true, now).map_err(SaveError::Journal)?;
         let text = self.model.board.text();
         let hash = hex(&Sha256::digest(self.encoding.encode(&text)));
-        if hash == self.file_hash {
+        let is_same = hash == self.file_hash;
+        if !is_same || self.is_edited_since_save {
+            self.announce(&hash, now)?;
+        }
+        if is_same {
             self.note_saved();
             return Ok(Saved::Same);
         }
-        let without = |waiting: &BTreeSet<u64>| waiting.iter().copied().collect();
-        let replaces = KnownFile { hash: self.file_hash.clone(), covers: self.saved, without: without(&self.waiting) };
-        let waiting = self.queue.iter().filter_map(Work::number).collect();
-        let intent = Change::Saving {
-            hash: hash.clone(),
-            covers: self.last(),
-            without: without(&waiting),
-            replaces: Some(replaces),
-        };
-        self.commit_inside(Actor::System, vec![intent], now.wall).map_err(SaveError::Journal)?;
         let published = board_file::publish(self.dir.board(), &text, self.encoding, &self.file)?;
         self.file = published.identity;
         self.file_hash = hash;
@@ -71,6 +65,21 @@ impl Engine {
             ));
         }
         Ok(Saved::Written { foreign: published.foreign })
+    }
+
+    /// Journals that the file with `hash` shows what was decided so far. Of a file that is there already, that matters
+    /// where a person changed something and back: both edits are saved by that, and not void after a crash (R12).
+    fn announce(&mut self, hash: &str, now: &Now) -> Result<(), SaveError> {
+        let without = |waiting: &BTreeSet<u64>| waiting.iter().copied().collect();
+        let replaces = KnownFile { hash: self.file_hash.clone(), covers: self.saved, without: without(&self.waiting) };
+        let waiting = self.queue.iter().filter_map(Work::number).collect();
+        let intent = Change::Saving {
+            hash: hash.into(),
+            covers: self.last(),
+            without: without(&waiting),
+            replaces: (hash != self.file_hash).then_some(replaces),
+        };
+        self.commit_inside(Actor::System, vec![intent], now.wall).map_err(SaveError::Journal)
     }
 
     /// The file as this engine last read or wrote it: size and modification time for the buffer that visits it.
@@ -99,6 +108,7 @@ impl Engine {
             self.queue.iter().filter(|work| work.number().is_some()).filter_map(Work::task).map(Into::into).collect();
         self.model.ledger.saved(&tasks);
         self.saved = self.last();
+        self.is_edited_since_save = false;
         self.waiting = self.queue.iter().filter_map(Work::number).collect();
         self.unsaved = self.waiting.len() as u64;
         self.paused = None;
