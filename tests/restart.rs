@@ -59,6 +59,47 @@ fn r5_r6_attempts_and_waiting_times_survive_a_restart() {
 }
 
 #[test]
+fn r12_a_change_by_hand_that_was_taken_back_and_saved_is_not_void_after_a_crash() {
+    let mut desk = Desk::new(BOARD);
+    desk.ask("timmy", desk::claim("T-1"));
+    desk.save();
+    desk.replace("IN_PROGRESS T-1", "DONE T-1");
+    desk.settle();
+    desk.replace("DONE T-1", "IN_PROGRESS T-1");
+    desk.settle();
+    assert_eq!(desk.state("T-1"), "IN_PROGRESS", "the person took it away from its agent");
+    assert_eq!(desk.save(), Saved::Same, "the text is as it was saved before");
+    desk.restart();
+    assert_eq!(desk.state("T-1"), "IN_PROGRESS", "nobody holds it again only because Emacs crashed");
+}
+
+#[test]
+fn r18_a_heading_that_comes_back_after_a_revert_shows_what_the_person_made_of_it() {
+    let mut desk = Desk::new(BOARD);
+    let task = desk.ask("timmy", desk::add("New")).task.expect("a task").name;
+    desk.replace("PENDING New", "IN_PROGRESS New");
+    desk.settle();
+    let file = desk.file();
+    desk.replaced(&file);
+    let (shown, told) = (desk.buffer.contains("* IN_PROGRESS New"), desk.state(&task));
+    assert_eq!((shown, told.as_str()), (true, "IN_PROGRESS"), "{}", desk.buffer);
+}
+
+#[test]
+fn r10_a_report_lands_on_a_board_that_lost_the_keyword_of_the_claim() {
+    let keywords = "#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED\n";
+    let mut desk = Desk::new(&format!("{keywords}{BOARD}"));
+    desk.ask_while_busy("timmy", desk::claim("T-1"));
+    desk.ask_while_busy("timmy", desk::done("T-1", None));
+    desk.replace("IN_PROGRESS |", "IN_PROG |");
+    desk.apply();
+    assert!(desk.buffer.contains("* DONE T-1 One"), "{}", desk.buffer);
+    desk.save();
+    desk.restart();
+    assert_eq!(desk.state("T-1"), "DONE", "nobody else said otherwise");
+}
+
+#[test]
 fn r12_an_unsaved_edit_by_hand_is_void_after_a_crash_and_a_saved_one_is_not() {
     let mut desk = Desk::new(BOARD);
     desk.ask("timmy", desk::claim("T-1"));
