@@ -418,6 +418,7 @@ fn one_holder_at_a_time(events: &BTreeMap<u64, Event>) {
             }
             Change::Done { .. }
             | Change::Failed { .. }
+            | Change::Expired { .. }
             | Change::Released { .. }
             | Change::Skipped { .. }
             | Change::Requeued { .. }
