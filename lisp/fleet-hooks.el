@@ -60,7 +60,8 @@ Each is called with one argument, the event as a property list:
 `:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
             \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
             \"noted\", \"appended\".  By a person's hand: \"edited\",
-            \"removed\", \"returned\".  By Fleet: \"opened\", \"saving\"
+            \"removed\", \"returned\".  By Fleet: \"opened\", \"saving\",
+            \"expired\" (nobody heard of the agent)
 `:task'     the task concerned, if there is one
 `:by'       the agent, \"human\" or \"system\"
 `:via'      the door: \"emacs\", \"socket\", \"offline\", or \"inside\" if
@@ -70,9 +71,11 @@ Each is called with one argument, the event as a property list:
 `:from' `:to'  the keyword before and after; of \"edited\", the value
 `:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\",
             \"deadline\", \"scheduled\", or \"heading\" (it is new)
-`:result' `:late'  of \"done\"
+`:result' `:late'  of \"done\"; `:late' of \"failed\", too
 `:reason'   of \"failed\", \"released\", \"skipped\" and \"requeued\"
-`:attempts' `:not_before'  of \"failed\"
+`:attempts' `:not_before' `:poison'  of \"failed\" and \"expired\";
+            `:poison': the agents that failed, if they are too many
+`:agent' `:token'  of \"expired\": whose claim it was
 `:text'     of \"noted\" and \"appended\"
 `:title' `:stamp' `:heading'  of \"claimed\"; `:heading' of \"added\", too
 `:archived' of \"removed\", `:keyword' of \"returned\"

@@ -18,6 +18,7 @@ mod halt;
 mod help;
 mod install;
 mod journal;
+mod leases;
 mod lisp_hooks;
 mod live_archive;
 mod live_doors;

@@ -55,6 +55,11 @@ impl Scene {
                 scene.latest = scene.desk.ask("timmy", desk::claim("T-1")).token;
                 scene.ok("timmy", desk::fail("T-1", None));
             }
+            "expired" => {
+                scene.ok("timmy", desk::release("T-1", None));
+                scene.latest = scene.desk.ask("timmy", desk::claim_for("T-1", 60)).token;
+                scene.desk.live(60_000);
+            }
             "retried" => scene.ok("timmy", desk::fail("T-1", None)),
             "skipped" => scene.ok("timmy", desk::skip("T-1")),
             "cancelled" => scene.set("IN_PROGRESS", "PENDING"),
@@ -82,6 +87,7 @@ fn call(verb: &str, token: Option<Token>) -> Call {
         "fail" => desk::fail("T-1", token),
         "release" => desk::release("T-1", token),
         "note" => desk::note("T-1", token),
+        "renew" => desk::renew("T-1", token),
         "skip" => desk::skip("T-1"),
         "requeue" => desk::requeue("T-1"),
         _ => unreachable!("{verb} is no verb of the table"),
@@ -121,6 +127,7 @@ fn table(verb: &str) -> String {
         "by hand",
         "waiting",
         "retried",
+        "expired",
         "done",
         "failed",
         "skipped",
@@ -240,6 +247,11 @@ fn r6_r17_note_is_the_holders() {
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
     "#]]
     .assert_eq(&table("note"));
+}
+
+#[test]
+fn r6_r7_renew_is_the_holders() {
+    expect![[""]].assert_eq(&table("renew"));
 }
 
 #[test]

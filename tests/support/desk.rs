@@ -314,6 +314,11 @@ pub fn claim_for(task: &str, secs: u64) -> Call {
     Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: Some(secs) }
 }
 
+/// The best task, for `secs` without a sign of life.
+pub fn claim_next_for(secs: u64) -> Call {
+    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: Some(secs) }
+}
+
 pub fn skip(task: &str) -> Call {
     Call::Skip { task: task.into(), reason: None }
 }

@@ -249,7 +249,7 @@ pub const OPTIONS: [ConfigOption; 20] = [
         variable: "FLEET_REQUIRE_TOKEN",
         kind: Kind::Switch,
         default: "false",
-        meaning: "whether done, fail, release and note must show the claim's token; read by the board's owner",
+        meaning: "whether done, fail, renew, release and note must show the claim's token; read by the board's owner",
     },
     ConfigOption {
         key: Key::PolicyLeaseSecs,
