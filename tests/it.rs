@@ -23,6 +23,7 @@ mod lisp_hooks;
 mod live_archive;
 mod live_doors;
 mod live_kill;
+mod live_leases;
 mod live_race;
 mod log;
 mod notebook;

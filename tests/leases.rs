@@ -358,7 +358,7 @@ fn a_task_that_failed_with_three_agents_is_poison_until_it_is_requeued() {
     assert_eq!((shown.keyword.as_str(), shown.poison, shown.cause.as_deref()), ("FAILED", true, Some("expired")));
     let tried: Vec<_> = shown.failures.iter().map(|failure| format!("{} {}", failure.agent, failure.cause)).collect();
     assert_eq!(tried, ["timmy failed", "timmy expired", "ezra failed", "allegro expired"]);
-    assert!(desk.buffer.contains(":POISON:   timmy ezra allegro\n"), "{}", desk.buffer);
+    assert!(desk.buffer.contains(":POISON: timmy ezra allegro\n"), "{}", desk.buffer);
     let (_, event) = desk.events().into_iter().rfind(|(_, event)| event.by == Actor::System).expect("an event");
     assert!(matches!(event.change, Change::Expired { poison, .. } if poison.len() == 3), "the journal says so");
     desk.restart();

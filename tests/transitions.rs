@@ -157,6 +157,7 @@ fn r6_r11_r17_claim_takes_only_what_is_pending_and_in_nobodys_hands() {
         by hand   | ! wrong-state | ! wrong-state
         waiting   | ! wrong-state | ! wrong-state
         retried   | ! backoff | ! backoff
+        expired   | ! backoff | ! backoff
         done      | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state
@@ -177,6 +178,7 @@ fn r6_r17_done_is_the_holders() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | DONE | DONE | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -197,6 +199,7 @@ fn r6_r17_fail_is_the_holders_and_counts() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | PENDING | PENDING | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -217,6 +220,7 @@ fn r6_r17_release_is_the_holders() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | ! lease-expired | ! lease-expired | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -237,6 +241,7 @@ fn r6_r17_note_is_the_holders() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | ! lease-expired | ! lease-expired | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -251,7 +256,23 @@ fn r6_r17_note_is_the_holders() {
 
 #[test]
 fn r6_r7_renew_is_the_holders() {
-    expect![[""]].assert_eq(&table("renew"));
+    expect![[r#"
+        pending   | - | ! wrong-state | - | ! wrong-state | -
+        held      | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
+        by hand   | - | ! not-holder | - | ! not-holder | -
+        waiting   | - | ! wrong-state | - | ! wrong-state | -
+        retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | ! lease-expired | ! lease-expired | ! stale-token | ! wrong-state | ! wrong-state
+        done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        cancelled | ! cancelled-by-hand | ! cancelled-by-hand | ! stale-token | ! wrong-state | ! wrong-state
+        in hands  | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
+        missing   | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
+        removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
+        archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+    "#]]
+    .assert_eq(&table("renew"));
 }
 
 #[test]
@@ -262,6 +283,7 @@ fn skip_closes_what_nobody_else_holds() {
         by hand   | ! not-holder | ! not-holder
         waiting   | ! wrong-state | ! wrong-state
         retried   | SKIPPED | SKIPPED
+        expired   | SKIPPED | SKIPPED
         done      | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state
@@ -282,6 +304,7 @@ fn requeue_opens_what_is_closed() {
         by hand   | ! wrong-state | ! wrong-state
         waiting   | ! wrong-state | ! wrong-state
         retried   | ! wrong-state | ! wrong-state
+        expired   | ! wrong-state | ! wrong-state
         done      | PENDING | PENDING
         failed    | PENDING | PENDING
         skipped   | PENDING | PENDING

@@ -111,6 +111,7 @@ impl Engine {
         };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
+        engine.look_at_clock(now);
         engine.model.leases.begin(&engine.model.ledger, kind == OwnerKind::Emacs);
         Ok(engine)
     }
