@@ -59,7 +59,7 @@ Each is called with one argument, the event as a property list:
 `:at'       when, as a string (RFC 3339)
 `:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
             \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
-            \"noted\", \"appended\".  By a person's hand: \"edited\",
+            \"noted\", \"appended\", \"renewed\".  By a person's hand: \"edited\",
             \"removed\", \"returned\".  By Fleet: \"opened\", \"saving\",
             \"expired\" (nobody heard of the agent)
 `:task'     the task concerned, if there is one
@@ -78,6 +78,7 @@ Each is called with one argument, the event as a property list:
 `:agent' `:token'  of \"expired\": whose claim it was
 `:text'     of \"noted\" and \"appended\"
 `:title' `:stamp' `:heading'  of \"claimed\"; `:heading' of \"added\", too
+`:lease_secs'  of \"claimed\": how long it lasts; 0 is for ever
 `:archived' of \"removed\", `:keyword' of \"returned\"
 
 \"opened\" and \"saving\" have more; PROTOCOL.md lists the fields of every
