@@ -60,7 +60,8 @@ Each is called with one argument, the event as a property list:
 `:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
             \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
             \"noted\", \"appended\", \"renewed\".  By a person's hand: \"edited\",
-            \"removed\", \"returned\".  By Fleet: \"opened\", \"saving\",
+            \"removed\", \"returned\".  By whoever was asked to: \"archived\",
+            \"halted\", \"resumed\".  By Fleet: \"opened\", \"saving\",
             \"expired\" (nobody heard of the agent)
 `:task'     the task concerned, if there is one
 `:by'       the agent, \"human\" or \"system\"
@@ -72,7 +73,7 @@ Each is called with one argument, the event as a property list:
 `:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\",
             \"deadline\", \"scheduled\", or \"heading\" (it is new)
 `:result' `:late'  of \"done\"; `:late' of \"failed\", too
-`:reason'   of \"failed\", \"released\", \"skipped\" and \"requeued\"
+`:reason'   of \"failed\", \"released\", \"skipped\", \"requeued\", \"halted\"
 `:attempts' `:not_before' `:poison'  of \"failed\" and \"expired\";
             `:poison': the agents that failed, if they are too many
 `:agent' `:token'  of \"expired\": whose claim it was
@@ -81,8 +82,8 @@ Each is called with one argument, the event as a property list:
 `:lease_secs'  of \"claimed\": how long it lasts; 0 is for ever
 `:archived' of \"removed\", `:keyword' of \"returned\"
 
-\"opened\" and \"saving\" have more; PROTOCOL.md lists the fields of every
-kind.  A key whose value is unknown or false is absent.
+\"archived\", \"opened\" and \"saving\" have more; PROTOCOL.md lists the
+fields of every kind.  A key whose value is unknown or false is absent.
 
 Events come in the order of their numbers, each once in a session, after
 they are durable and the replies to the requests behind them are gone.  A
