@@ -282,6 +282,7 @@ fn r6_r7_renew_is_the_holders() {
         missing   | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+        by fleet  | ! archived | ! archived | ! archived | ! archived | ! archived
     "#]]
     .assert_eq(&table("renew"));
 }
@@ -338,6 +339,7 @@ fn r17_archive_takes_only_what_is_closed_and_in_nobodys_hands() {
         by hand   | ! wrong-state | ! wrong-state
         waiting   | ! wrong-state | ! wrong-state
         retried   | ! wrong-state | ! wrong-state
+        expired   | ! wrong-state | ! wrong-state
         done      | archived | archived
         failed    | archived | archived
         skipped   | archived | archived
