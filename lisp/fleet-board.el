@@ -76,6 +76,11 @@ What is left follows after `fleet-board-breath-seconds'.")
 A timer that is always due keeps Emacs from its subprocesses and from
 emacsclient, though not from the keyboard.")
 
+(defconst fleet-board-look-seconds 1
+  "How often the board is looked after, whatever else happens.
+The leases of claims are timed by this: time counts only between two
+looks that are near to each other (R7).")
+
 (defconst fleet-board-last-stretches 200
   "How many such stretches are granted when the board is given back.
 What is left then is in the journal, and the next owner does it.")
@@ -531,7 +536,8 @@ Clients find it through the owner file."
   (add-hook 'kill-buffer-hook #'fleet-board--killed)
   (add-hook 'kill-emacs-hook #'fleet-board--emacs-ends)
   (add-variable-watcher 'fleet-watch--person-dirty #'fleet-save--person-dirty-changes)
-  (setq fleet-board--timer (run-with-timer 1 1 #'fleet-board--every-second)))
+  (setq fleet-board--timer (run-with-timer fleet-board-look-seconds fleet-board-look-seconds
+                                          #'fleet-board--every-second)))
 
 (defun fleet-board--emacs-ends ()
   "Give the board back as well as that goes, and never keep Emacs from ending."

@@ -59,9 +59,10 @@ Each is called with one argument, the event as a property list:
 `:at'       when, as a string (RFC 3339)
 `:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
             \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
-            \"noted\", \"appended\".  By a person's hand: \"edited\",
+            \"noted\", \"appended\", \"renewed\".  By a person's hand: \"edited\",
             \"removed\", \"returned\".  By whoever was asked to: \"archived\",
-            \"halted\", \"resumed\".  By Fleet: \"opened\", \"saving\"
+            \"halted\", \"resumed\".  By Fleet: \"opened\", \"saving\",
+            \"expired\" (nobody heard of the agent)
 `:task'     the task concerned, if there is one
 `:by'       the agent, \"human\" or \"system\"
 `:via'      the door: \"emacs\", \"socket\", \"offline\", or \"inside\" if
@@ -71,11 +72,14 @@ Each is called with one argument, the event as a property list:
 `:from' `:to'  the keyword before and after; of \"edited\", the value
 `:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\",
             \"deadline\", \"scheduled\", or \"heading\" (it is new)
-`:result' `:late'  of \"done\"
+`:result' `:late'  of \"done\"; `:late' of \"failed\", too
 `:reason'   of \"failed\", \"released\", \"skipped\", \"requeued\", \"halted\"
-`:attempts' `:not_before'  of \"failed\"
+`:attempts' `:not_before' `:poison'  of \"failed\" and \"expired\";
+            `:poison': the agents that failed, if they are too many
+`:agent' `:token'  of \"expired\": whose claim it was
 `:text'     of \"noted\" and \"appended\"
 `:title' `:stamp' `:heading'  of \"claimed\"; `:heading' of \"added\", too
+`:lease_secs'  of \"claimed\": how long it lasts; 0 is for ever
 `:archived' of \"removed\", `:keyword' of \"returned\"
 
 \"archived\", \"opened\" and \"saving\" have more; PROTOCOL.md lists the

@@ -144,12 +144,13 @@ that puts the reply into words; they are shown, and a refusal becomes a
 ;;;; Holding a task
 
 ;;;###autoload (autoload 'fleet-claim "fleet" nil t)
-(cl-defun fleet-claim (&optional task agent &key tags resume id show)
+(cl-defun fleet-claim (&optional task agent &key tags resume lease id show)
   "Make AGENT the holder of TASK and return the reply.
 Without TASK, or with an empty one, that is the best task which is ready
 for AGENT and has all TAGS.  With RESUME, a running claim of TASK by
-AGENT is returned instead of refused.  The reply has the whole :task and
-the :token of the claim.
+AGENT is returned instead of refused.  LEASE is how many seconds the
+claim lasts without a sign of life, 0 for ever.  The reply has the whole
+:task and the :token of the claim.
 
 AGENT defaults to `fleet-agent'; with a prefix argument, ask for it.
 ID names the request: a repeat under the same ID returns the first reply.
@@ -158,7 +159,7 @@ To take a claim back, use `fleet-release', not undo."
   (interactive
    (list (fleet-queue--read-task "Claim task" "pending")
          (fleet-queue--read-agent) :show t))
-  (fleet-queue--ask agent `(:verb "claim" :task ,task :tags ,tags :resume ,resume)
+  (fleet-queue--ask agent `(:verb "claim" :task ,task :tags ,tags :resume ,resume :lease_secs ,lease)
                     id (and show #'fleet-queue--claimed)))
 
 ;;;###autoload (autoload 'fleet-claim-next "fleet" nil t)
@@ -167,6 +168,18 @@ To take a claim back, use `fleet-release', not undo."
 With a prefix argument, ask for AGENT."
   (interactive (list (fleet-queue--read-agent)))
   (fleet-claim nil agent :show t))
+
+;;;###autoload (autoload 'fleet-renew "fleet" nil t)
+(cl-defun fleet-renew (task &optional agent &key token lease id show)
+  "Tell that AGENT still works on TASK, and return the reply.
+The lease of the claim begins anew; with LEASE it is that many seconds
+long from now on, or with 0 for ever.  AGENT, TOKEN, ID and SHOW are as in
+`fleet-done'."
+  (interactive
+   (list (fleet-queue--read-task "Renew task" "in-progress")
+         (fleet-queue--read-agent) :show t))
+  (fleet-queue--ask agent `(:verb "renew" :task ,task :token ,token :lease_secs ,lease)
+                    id (and show #'fleet-queue--outcome)))
 
 ;;;###autoload (autoload 'fleet-done "fleet" nil t)
 (cl-defun fleet-done (task &optional result agent &key token id show)

@@ -69,11 +69,16 @@
     (fleet-view--fact "Not ready" (plist-get task :unready))
     (fleet-view--fact "Holder" (plist-get task :holder))
     (fleet-view--fact "Token" (plist-get task :token))
+    (fleet-view--fact "Lease" (fleet-view--lease (plist-get task :lease_ms)))
     (fleet-view--fact "Priority" (plist-get task :priority))
     (fleet-view--fact "Tags" (and (not (string-empty-p tags)) tags))
     (fleet-view--fact "Deadline" (plist-get task :deadline))
     (fleet-view--fact "Scheduled" (plist-get task :scheduled))
     (fleet-view--fact "Attempts" (and attempts (> attempts 0) (number-to-string attempts)))
+    (fleet-view--fact "Poison" (and (plist-get task :poison)
+                                    "too many agents failed at it: M-x fleet-requeue"))
+    (dolist (failure (plist-get task :failures))
+      (fleet-view--fact "Failed" (fleet-view--failure failure)))
     (fleet-view--fact "Not before" (plist-get task :not_before))
     (fleet-view--fact "Result" (plist-get task :result))
     (let ((properties (plist-get task :properties)))
@@ -85,6 +90,16 @@
   "Insert a line with LABEL and VALUE unless VALUE is nil."
   (when value
     (insert (format "%-14s %s\n" (fleet-task-line label) (fleet-task-line value)))))
+
+(defun fleet-view--lease (ms)
+  "Say that MS milliseconds are left of a claim, if that is a number."
+  (and ms (format "%s left" (format-seconds "%dd %hh %mm %z%ss" (/ ms 1000)))))
+
+(defun fleet-view--failure (failure)
+  "Say in one line when, with whom and how FAILURE, an attempt, ended."
+  (let ((reason (plist-get failure :reason)))
+    (concat (plist-get failure :at) " " (plist-get failure :agent) " " (plist-get failure :cause)
+            (and reason (concat ": " reason)))))
 
 ;;;; The journal
 

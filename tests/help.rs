@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 /// `peer.rs` run those verbs.
 const WITH_OTHERS: [&str; 4] = ["attach", "eval", "daemon", "peer"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
-const OF_A_HOLDER: [&str; 4] = ["done", "fail", "release", "note"];
+const OF_A_HOLDER: [&str; 5] = ["done", "fail", "renew", "release", "note"];
 
 /// What needs a board that was served before.
 const OF_A_SERVED_BOARD: [&str; 1] = ["verify"];

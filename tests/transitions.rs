@@ -55,6 +55,11 @@ impl Scene {
                 scene.latest = scene.desk.ask("timmy", desk::claim("T-1")).token;
                 scene.ok("timmy", desk::fail("T-1", None));
             }
+            "expired" => {
+                scene.ok("timmy", desk::release("T-1", None));
+                scene.latest = scene.desk.ask("timmy", desk::claim_for("T-1", 60)).token;
+                scene.desk.live(60_000);
+            }
             "retried" => scene.ok("timmy", desk::fail("T-1", None)),
             "skipped" => scene.ok("timmy", desk::skip("T-1")),
             "cancelled" => scene.set("IN_PROGRESS", "PENDING"),
@@ -86,6 +91,7 @@ fn call(verb: &str, token: Option<Token>) -> Call {
         "fail" => desk::fail("T-1", token),
         "release" => desk::release("T-1", token),
         "note" => desk::note("T-1", token),
+        "renew" => desk::renew("T-1", token),
         "skip" => desk::skip("T-1"),
         "requeue" => desk::requeue("T-1"),
         "archive" => desk::archive("T-1"),
@@ -126,6 +132,7 @@ fn table(verb: &str) -> String {
         "by hand",
         "waiting",
         "retried",
+        "expired",
         "done",
         "failed",
         "skipped",
@@ -156,6 +163,7 @@ fn r6_r11_r17_claim_takes_only_what_is_pending_and_in_nobodys_hands() {
         by hand   | ! wrong-state | ! wrong-state
         waiting   | ! wrong-state | ! wrong-state
         retried   | ! backoff | ! backoff
+        expired   | ! backoff | ! backoff
         done      | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state
@@ -177,6 +185,7 @@ fn r6_r17_done_is_the_holders() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | DONE | DONE | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -198,6 +207,7 @@ fn r6_r17_fail_is_the_holders_and_counts() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | PENDING | PENDING | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -219,6 +229,7 @@ fn r6_r17_release_is_the_holders() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | ! lease-expired | ! lease-expired | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -240,6 +251,7 @@ fn r6_r17_note_is_the_holders() {
         by hand   | - | ! not-holder | - | ! not-holder | -
         waiting   | - | ! wrong-state | - | ! wrong-state | -
         retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | ! lease-expired | ! lease-expired | ! stale-token | ! wrong-state | ! wrong-state
         done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
@@ -254,6 +266,28 @@ fn r6_r17_note_is_the_holders() {
 }
 
 #[test]
+fn r6_r7_renew_is_the_holders() {
+    expect![[r#"
+        pending   | - | ! wrong-state | - | ! wrong-state | -
+        held      | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
+        by hand   | - | ! not-holder | - | ! not-holder | -
+        waiting   | - | ! wrong-state | - | ! wrong-state | -
+        retried   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        expired   | ! lease-expired | ! lease-expired | ! stale-token | ! wrong-state | ! wrong-state
+        done      | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        failed    | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        skipped   | ! wrong-state | ! wrong-state | ! stale-token | ! wrong-state | ! wrong-state
+        cancelled | ! cancelled-by-hand | ! cancelled-by-hand | ! stale-token | ! wrong-state | ! wrong-state
+        in hands  | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
+        missing   | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
+        removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
+        archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+        by fleet  | ! archived | ! archived | ! archived | ! archived | ! archived
+    "#]]
+    .assert_eq(&table("renew"));
+}
+
+#[test]
 fn skip_closes_what_nobody_else_holds() {
     expect![[r#"
         pending   | SKIPPED | SKIPPED
@@ -261,6 +295,7 @@ fn skip_closes_what_nobody_else_holds() {
         by hand   | ! not-holder | ! not-holder
         waiting   | ! wrong-state | ! wrong-state
         retried   | SKIPPED | SKIPPED
+        expired   | SKIPPED | SKIPPED
         done      | ! wrong-state | ! wrong-state
         failed    | ! wrong-state | ! wrong-state
         skipped   | ! wrong-state | ! wrong-state
@@ -282,6 +317,7 @@ fn requeue_opens_what_is_closed() {
         by hand   | ! wrong-state | ! wrong-state
         waiting   | ! wrong-state | ! wrong-state
         retried   | ! wrong-state | ! wrong-state
+        expired   | ! wrong-state | ! wrong-state
         done      | PENDING | PENDING
         failed    | PENDING | PENDING
         skipped   | PENDING | PENDING
@@ -303,6 +339,7 @@ fn r17_archive_takes_only_what_is_closed_and_in_nobodys_hands() {
         by hand   | ! wrong-state | ! wrong-state
         waiting   | ! wrong-state | ! wrong-state
         retried   | ! wrong-state | ! wrong-state
+        expired   | ! wrong-state | ! wrong-state
         done      | archived | archived
         failed    | archived | archived
         skipped   | archived | archived

@@ -17,7 +17,7 @@ mod ui;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
     add, append, archive, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt,
-    list, log, man, note, peer, poll, release, report, requeue, resume, show, skill, skip, status, verify,
+    list, log, man, note, peer, poll, release, renew, report, requeue, resume, show, skill, skip, status, verify,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -47,6 +47,7 @@ enum Verb {
     Claim(claim::ClaimArgs),
     Done(done::DoneArgs),
     Fail(fail_verb::FailArgs),
+    Renew(renew::RenewArgs),
     Release(release::ReleaseArgs),
     Skip(skip::SkipArgs),
     Requeue(requeue::RequeueArgs),
@@ -113,6 +114,7 @@ impl Cli {
             Verb::Claim(args) => claim::run(args, &settings),
             Verb::Done(args) => done::run(args, &settings),
             Verb::Fail(args) => fail_verb::run(args, &settings),
+            Verb::Renew(args) => renew::run(args, &settings),
             Verb::Release(args) => release::run(args, &settings),
             Verb::Skip(args) => skip::run(args, &settings),
             Verb::Requeue(args) => requeue::run(args, &settings),

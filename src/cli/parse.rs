@@ -1,8 +1,10 @@
 //! Parsers of single arguments. What they refuse is wrong for every board; what a board makes of the rest is its owner's.
 
+use super::moment;
 use crate::core::{
     host::Host,
     id::{AgentName, RequestId, Token},
+    queue::lease::{LEASE_SECS_MAX, LEASE_SECS_MIN},
 };
 
 /// An agent's name.
@@ -23,6 +25,18 @@ pub fn request_id(text: &str) -> Result<RequestId, String> {
 /// The token of a claim.
 pub fn token(text: &str) -> Result<Token, String> {
     text.parse().map_err(|e: crate::core::id::NameError| e.to_string())
+}
+
+/// A lease in seconds: a length of time such as `90s`, `30m` or `2h`, or `none`, which is 0 and lasts for ever.
+pub fn lease(text: &str) -> Result<u64, String> {
+    if matches!(text, "none" | "0") {
+        return Ok(0);
+    }
+    let secs = moment::span_ms(text).and_then(|ms| u64::try_from(ms / 1_000).ok());
+    secs.filter(|secs| (LEASE_SECS_MIN..=LEASE_SECS_MAX).contains(secs)).ok_or_else(|| {
+        let days = LEASE_SECS_MAX / 86_400;
+        format!("a lease lasts from {LEASE_SECS_MIN}s to {days}d, such as 90s, 30m or 2h, or none for ever")
+    })
 }
 
 /// What a task is called: one line of text.
@@ -64,6 +78,15 @@ fn one_line(text: &str, what: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_has_a_unit_and_two_bounds() {
+        let leases = ["none", "0", "5s", "90s", "30m", "1d12h", "7d"].map(lease);
+        assert_eq!(leases, [0, 0, 5, 90, 1_800, 129_600, 604_800].map(Ok));
+        for bad in ["", "60", "4s", "0s", "8d", "-1h", "never"] {
+            assert!(lease(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn names_are_one_line_and_tags_are_org_tags() {

@@ -1,6 +1,6 @@
 //! How tasks look to people.
 
-use crate::core::wire::{Reply, TaskInfo};
+use crate::core::wire::{FailureInfo, Reply, TaskInfo};
 use std::fmt::Write as _;
 
 /// `NAME [#A] Title :tags:`, without the name's repetition at the head of the title.
@@ -51,6 +51,7 @@ pub fn whole(task: &TaskInfo) -> String {
     fact("state", Some(task.keyword.clone()));
     fact("holder", task.holder.as_ref().map(ToString::to_string));
     fact("token", task.token.map(|token| token.to_string()));
+    fact("lease", task.lease_ms.map(|ms| format!("{} left", length(ms))));
     fact("attempts", (task.attempts > 0).then(|| task.attempts.to_string()));
     fact("deadline", task.deadline.clone());
     fact("scheduled", task.scheduled.clone());
@@ -58,6 +59,12 @@ pub fn whole(task: &TaskInfo) -> String {
     fact("not ready", task.unready.clone());
     fact("result", task.result.clone());
     fact("line", task.line.map(|line| line.to_string()));
+    fact("poison", task.poison.then(|| "too many agents failed at it; requeue lets agents try again".into()));
+    for (n, FailureInfo { agent, at, cause, reason }) in task.failures.iter().enumerate() {
+        let name = if n == 0 { "failures" } else { "" };
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        fact(name, Some(format!("{at} {agent} {cause}{reason}")));
+    }
     for (name, value) in &task.properties {
         fact(&format!("{name}:"), Some(value.clone()));
     }
@@ -65,6 +72,18 @@ pub fn whole(task: &TaskInfo) -> String {
         let _ = write!(text, "\n{body}\n");
     }
     text
+}
+
+/// A length of time as people say it, whole seconds or more: `59s`, `12m 30s`, `2h 5m`, `3d 4h`.
+pub fn length(ms: u64) -> String {
+    let secs = ms / 1_000;
+    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{secs}s"),
+        (0, 0, _) => format!("{minutes}m {}s", secs % 60),
+        (0, ..) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
 }
 
 /// One line on what a request did to a task: `TASK-001 is now DONE`.
@@ -90,6 +109,12 @@ mod tests {
 
     fn task(name: &str, title: &str) -> TaskInfo {
         TaskInfo { name: name.into(), title: title.into(), ..TaskInfo::default() }
+    }
+
+    #[test]
+    fn a_length_of_time_has_two_units_at_most() {
+        let lengths = [0, 59_999, 60_000, 3_600_000 - 1, 7_500_000, 273_600_000].map(length);
+        assert_eq!(lengths, ["0s", "59s", "1m 0s", "59m 59s", "2h 5m", "3d 4h"]);
     }
 
     #[test]

@@ -57,6 +57,21 @@ pub enum Call {
         /// Return the agent's running claim of `task` instead of refusing.
         #[serde(default)]
         resume: bool,
+        /// How long the claim lasts without a sign of life, 0 for ever; the owner's `policy.lease-secs` if absent.
+        // Absent means absent in the digest of the request too, so that it is the same as before there were leases.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease_secs: Option<u64>,
+    },
+    /// Tells that the holder lives: the lease begins anew. Changes nothing else and is not journaled.
+    Renew {
+        /// The task's name.
+        task: String,
+        /// The token of the claim.
+        #[serde(default)]
+        token: Option<Token>,
+        /// How long the lease is from now on, 0 for ever; as before if absent.
+        #[serde(default)]
+        lease_secs: Option<u64>,
     },
     /// Closes a task as done.
     Done {
@@ -328,9 +343,21 @@ pub struct TaskInfo {
     /// The token of the running claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
+    /// The milliseconds that are left of the running claim; absent if it never runs out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
     /// How often it was tried before and failed.
     #[serde(default)]
     pub attempts: u32,
+    /// How its last attempt ended, of a FAILED task: `failed` or `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Whether so many different agents failed at it that it is not offered before it is requeued.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub poison: bool,
+    /// The failed attempts since it was last requeued, oldest first; only from `show` and `claim`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureInfo>,
     /// Not offered before this time (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
@@ -338,7 +365,7 @@ pub struct TaskInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
     /// Why nobody can claim it just now: `being-edited`, `missing`, `duplicate-id`, `hidden`, `blocked`,
-    /// `scheduled`, `backoff`.
+    /// `scheduled`, `backoff`, `poison`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unready: Option<String>,
     /// The line of the headline in the file, from 1; only from `show` and `claim`.
@@ -350,6 +377,20 @@ pub struct TaskInfo {
     /// The property drawer; only from `show` and `claim`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+}
+
+/// One failed attempt at a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailureInfo {
+    /// Who tried.
+    pub agent: AgentName,
+    /// When it ended (RFC 3339).
+    pub at: String,
+    /// How it ended: `failed` or `expired`.
+    pub cause: String,
+    /// What the agent said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The health of a board's owner.
@@ -387,6 +428,7 @@ impl Call {
         match self {
             Call::Poll { .. } => "poll",
             Call::Claim { .. } => "claim",
+            Call::Renew { .. } => "renew",
             Call::Done { .. } => "done",
             Call::Fail { .. } => "fail",
             Call::Release { .. } => "release",

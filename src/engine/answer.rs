@@ -4,9 +4,17 @@ use super::Engine;
 use crate::core::{
     id::AgentName,
     org,
-    queue::{decide, event::Actor, ledger::Answered, model::Task, ready, refusal::Refusal, state::State},
+    queue::{
+        decide,
+        event::Actor,
+        ledger::{Answered, Failed},
+        model::Task,
+        ready,
+        refusal::Refusal,
+        state::State,
+    },
     time::Now,
-    wire::{Call, Failure, Reply, Request, StatusInfo, TaskInfo},
+    wire::{Call, Failure, FailureInfo, Reply, Request, StatusInfo, TaskInfo},
 };
 use std::collections::BTreeMap;
 
@@ -24,11 +32,17 @@ pub(super) fn failure(refusal: &Refusal) -> Failure {
     }
 }
 
+fn failure_info(failed: &Failed) -> FailureInfo {
+    let Failed { agent, at, cause, reason } = failed.clone();
+    FailureInfo { agent, at: at.to_string(), cause: cause.name().into(), reason }
+}
+
 impl Engine {
     /// The reply to a request that became event `number`.
     pub(super) fn answer_changed(&self, request: &Request, number: u64, now: &Now) -> Reply {
-        let task = self.named_by(request, number);
-        self.outcome(request, number, task.as_deref(), now)
+        let answered = self.answered_by(request, number);
+        let reply = self.outcome(request, number, answered.and_then(|answered| answered.task.as_deref()), now);
+        Reply { late: answered.is_some_and(|answered| answered.late), ..reply }
     }
 
     /// The reply to a request that was carried out before (R5).
@@ -59,6 +73,13 @@ impl Engine {
                 Ok(task) => reply.task = Some(self.whole(&task, now)),
                 Err(refusal) => return Reply::refused(Some(&request.id), failure(&refusal)),
             },
+            Call::Renew { task, token, .. } => {
+                reply.fenced = Some(token.is_some());
+                reply.task = self.model.find(task).ok().map(|task| self.brief(&task, now));
+                if reply.task.as_ref().is_some_and(|task| task.unready.as_deref() == Some("missing")) {
+                    reply.board = Some("missing".into());
+                }
+            }
             Call::Status => reply.status = Some(self.status()),
             Call::Report { limit, events } => match self.recent(*events) {
                 Ok(recent) => {
@@ -112,11 +133,10 @@ impl Engine {
         reply
     }
 
-    /// The ID of the task that event `number` of this request was about.
-    fn named_by(&self, request: &Request, number: u64) -> Option<String> {
+    /// What is remembered of event `number`, which this request became.
+    fn answered_by(&self, request: &Request, number: u64) -> Option<&Answered> {
         let actor = Actor::Agent(request.agent.clone()?);
-        let answered = self.model.ledger.answered(&actor, &request.id).filter(|answered| answered.number == number)?;
-        answered.task.clone()
+        self.model.ledger.answered(&actor, &request.id).filter(|answered| answered.number == number)
     }
 
     pub(super) fn listed<'t>(
@@ -153,7 +173,13 @@ impl Engine {
             scheduled: planning.and_then(|planning| planning.scheduled).map(|span| span.of(text).into()),
             holder: task.holder().cloned(),
             token: record.filter(|record| record.holder.is_some()).and_then(|record| record.token),
+            lease_ms: task.id.zip(record).and_then(|(id, record)| self.model.leases.left_ms(id, record)),
             attempts: task.attempts(),
+            cause: record
+                .filter(|_| task.state == State::Failed)
+                .and_then(|record| record.failures.back())
+                .map(|failure| failure.cause.name().into()),
+            poison: task.is_poison(),
             not_before: record
                 .and_then(|record| record.not_before)
                 .filter(|at| *at > now.wall)
@@ -183,6 +209,8 @@ impl Engine {
     /// A task with body, properties and place.
     pub(super) fn whole(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let mut info = self.brief(task, now);
+        let failures = task.record.into_iter().flat_map(|record| &record.failures);
+        info.failures = failures.map(failure_info).collect();
         let text = task.section.text.as_str();
         let Some(heading) = &task.section.heading else { return info };
         info.line = task.at.map(|at| self.model.board.line_of(at));

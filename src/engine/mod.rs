@@ -8,6 +8,7 @@ mod answer;
 mod apply;
 mod archive;
 mod events;
+mod lease;
 mod open;
 mod person;
 mod place;
@@ -37,6 +38,7 @@ use crate::{
         config::{Config, Key},
         queue::{
             event::{Actor, Auth, Change, Event, Via},
+            lease::LEASE_SECS_MIN,
             model::Model,
         },
         time::Stamp,
@@ -59,8 +61,10 @@ pub const NOTICES_MAX: usize = 20;
 /// What the operator decided about a board; read from the configuration by whoever takes it over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether done, fail, release and note must show the claim's token.
+    /// Whether done, fail, renew, release and note must show the claim's token.
     pub require_token: bool,
+    /// How long a claim lasts without a sign of life, in seconds, 0 for ever.
+    pub lease_secs: u64,
     /// Whether the board may lie on a network file system.
     pub network: NetworkFs,
     /// The file that stops the fleet; `None` for a board that nobody can halt.
@@ -75,14 +79,17 @@ impl Policy {
             false => NetworkFs::Refuse,
         };
         let halt = Some(HaltFile::new(config.path(Key::HaltFile, home)));
-        Self { require_token: config.is_on(Key::PolicyRequireToken), network, halt }
+        let lease_secs = config.number(Key::PolicyLeaseSecs).expect("it has a default");
+        // The configuration is a number between two bounds; what lies between 0 and the least is the least.
+        let lease_secs = if lease_secs == 0 { 0 } else { lease_secs.max(LEASE_SECS_MIN) };
+        Self { require_token: config.is_on(Key::PolicyRequireToken), lease_secs, network, halt }
     }
 }
 
 impl Default for Policy {
-    /// The strictest file systems, no tokens, and nobody who could halt it.
+    /// The strictest file systems, no tokens, claims without end, and nobody who could halt it.
     fn default() -> Self {
-        Self { require_token: false, network: NetworkFs::Refuse, halt: None }
+        Self { require_token: false, lease_secs: 0, network: NetworkFs::Refuse, halt: None }
     }
 }
 

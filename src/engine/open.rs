@@ -12,6 +12,7 @@ use crate::{
         queue::{
             board::Board,
             event::{Actor, Change, Event, KnownFile},
+            lease::Leases,
             ledger::Ledger,
             model::Model,
         },
@@ -65,7 +66,11 @@ impl Engine {
             OwnerKind::Offline => "offline",
         };
         let mut engine = Self {
-            model: Model { require_token: policy.require_token, ..Model::new(board, ledger) },
+            model: Model {
+                require_token: policy.require_token,
+                leases: Leases::new(policy.lease_secs),
+                ..Model::new(board, ledger)
+            },
             log: log::Log::new(journal),
             dir,
             kind: kind_name,
@@ -107,6 +112,8 @@ impl Engine {
         };
         engine.commit_inside(Actor::System, vec![opened], now.wall).map_err(OpenError::Stopped)?;
         engine.merge(now).map_err(OpenError::Stopped)?;
+        engine.look_at_clock(now);
+        engine.model.leases.begin(&engine.model.ledger, kind == OwnerKind::Emacs);
         Ok(engine)
     }
 }

@@ -225,9 +225,10 @@ impl Engine {
         let sets_state = edited.iter().any(|change| matches!(change, Change::Edited { field: Field::State, .. }));
         let cancels = sets_state && record.is_some_and(|record| record.holder.is_some());
         let differs = !sets_state && decided.is_some() && decided != section.keyword();
+        let lifts_poison = sets_state && record.is_some_and(|record| !record.poison.is_empty());
         let is_old = record.is_some_and(|record| section.id().is_none() || merge::has_old_token(section, record));
         changes.extend(edited);
-        if cancels || differs || is_old {
+        if cancels || differs || is_old || lifts_poison {
             // Behind the events that wait: it makes the heading show where they end.
             self.queue.push_back(Work::Restore(task));
         }

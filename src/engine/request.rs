@@ -100,8 +100,11 @@ impl Engine {
         // What the decisions see, before they fold in each other.
         let seen = Precondition { last: self.model.ledger.last };
         let first = self.log.next();
+        self.look_at_clock(now);
         let verdicts: Vec<Result<Verdict, Box<Question>>> =
             asks.map(|(ask, vetting)| self.verdict(ask, vetting, first, &mut events, now)).collect();
+        // After all that waits was heard: a renewal may have been on its way in time (R7).
+        self.expire(first, &mut events, now);
         let failed = if events.is_empty() { None } else { self.make_durable(seen, &events) };
         if failed.is_none() {
             let shown = (first..).zip(events).filter(|(_, event)| event.change.is_on_board());
@@ -214,9 +217,18 @@ impl Engine {
         if let Some(answered) = self.model.ledger.answered(&by, &request.id) {
             return repeated(request, answered, &digest).map(Vettable::Verdict);
         }
-        if let Call::Claim { task: Some(name), resume: true, .. } = &request.call
-            && let Some(verdict) = self.resumed(request, name, &agent)
+        if let Call::Renew { task, token, lease_secs } = &request.call {
+            let renewed = decide::renew(&self.model, &agent, task, *token, *lease_secs);
+            let id = renewed.map_err(|refusal| answer::failure(&refusal))?;
+            self.renewed(&id, *lease_secs, (&by, ask.caller), first, events, now);
+            return Ok(Vettable::Verdict(Verdict::Read(request.clone())));
+        }
+        if let Call::Claim { task: Some(name), resume: true, lease_secs, .. } = &request.call
+            && let Some((id, verdict)) = self.resumed(request, name, &agent)
         {
+            let secs = lease_secs.map(|secs| self.model.leases.granted(Some(secs))).transpose();
+            let secs = secs.map_err(|refusal| answer::failure(&refusal))?;
+            self.renewed(&id, secs, (&by, ask.caller), first, events, now);
             return Ok(Vettable::Verdict(verdict));
         }
         if let Call::Archive { .. } = &request.call {
@@ -239,7 +251,11 @@ impl Engine {
                     self.model.stamped.insert(uid, task.into());
                 }
                 let asked = Asked { id: request.id.clone(), digest };
+                let lives = if let Change::Noted { task, .. } = &change { Some(task.clone()) } else { None };
                 let number = self.note(first, events, event(Some(asked), change));
+                if let Some(task) = lives {
+                    self.begin_lease_anew(&task, None);
+                }
                 Ok(Vettable::Verdict(Verdict::Changed(request.clone(), number)))
             }
             Err(refusal) => {
@@ -292,7 +308,7 @@ impl Engine {
     }
 
     /// Reads the HALT file again: right before each decision, and never from memory (R24).
-    fn look_at_halt(&mut self) {
+    pub(super) fn look_at_halt(&mut self) {
         self.model.halted = self.halted();
     }
 
@@ -305,12 +321,12 @@ impl Engine {
     }
 
     /// The agent's running claim of `name`, if it has one.
-    fn resumed(&self, request: &Request, name: &str, agent: &AgentName) -> Option<Verdict> {
+    fn resumed(&self, request: &Request, name: &str, agent: &AgentName) -> Option<(String, Verdict)> {
         let task = self.model.find(name).ok().filter(|task| task.holder() == Some(agent))?;
         let (record, id) = (task.record?, task.id?);
         let number = record.token?.number;
         let answered = Answered { digest: String::new(), number, kind: "claimed", task: Some(id.into()), late: false };
-        Some(Verdict::Repeated(request.clone(), answered))
+        Some((id.into(), Verdict::Repeated(request.clone(), answered)))
     }
 }
 
@@ -321,8 +337,10 @@ fn journal_stopped(why: &str) -> Failure {
 
 fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now) -> Result<Decided, Refusal> {
     match call {
-        Call::Claim { task: Some(name), .. } => decide::claim(model, agent, name, fresh, now),
-        Call::Claim { task: None, tags, .. } => decide::claim_next(model, agent, tags, fresh, now),
+        Call::Claim { task: Some(name), lease_secs, .. } => decide::claim(model, agent, name, *lease_secs, fresh, now),
+        Call::Claim { task: None, tags, lease_secs, .. } => {
+            decide::claim_next(model, agent, tags, *lease_secs, fresh, now)
+        }
         Call::Done { task, token, result } => decide::done(model, agent, task, *token, result.as_deref()),
         Call::Fail { task, token, reason } => decide::fail(model, agent, task, *token, reason.as_deref(), now),
         Call::Release { task, token, reason } => decide::release(model, agent, task, *token, reason.as_deref()),
@@ -344,7 +362,8 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
             add::add(model, &new, fresh)
         }
         Call::Halt { .. } | Call::Resume => unreachable!("the HALT file is not decided about"),
-        Call::Poll { .. }
+        Call::Renew { .. }
+        | Call::Poll { .. }
         | Call::Show { .. }
         | Call::List { .. }
         | Call::Status

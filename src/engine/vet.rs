@@ -90,8 +90,12 @@ impl Engine {
         now: &Now,
     ) -> Result<Vetted, Refusal> {
         match &request.call {
-            Call::Claim { task: Some(name), .. } => self.vetted_by_name(request, agent, name, vetting, fresh, now),
-            Call::Claim { task: None, tags, .. } => self.vetted_next(request, agent, tags, vetting, fresh, now),
+            Call::Claim { task: Some(name), lease_secs, .. } => {
+                self.vetted_by_name(request, agent, (name, *lease_secs), vetting, fresh, now)
+            }
+            Call::Claim { task: None, tags, lease_secs, .. } => {
+                self.vetted_next(request, agent, (tags, *lease_secs), vetting, fresh, now)
+            }
             _ => unreachable!("only claims are vetted"),
         }
     }
@@ -100,12 +104,12 @@ impl Engine {
         &self,
         request: &Request,
         agent: &AgentName,
-        name: &str,
+        (name, lease_secs): (&str, Option<u64>),
         vetting: &Vetting,
         fresh: &str,
         now: &Now,
     ) -> Result<Vetted, Refusal> {
-        let decided = decide::claim(&self.model, agent, name, fresh, now)?;
+        let decided = decide::claim(&self.model, agent, name, lease_secs, fresh, now)?;
         let question = self.question(request, agent, true, &decide::show(&self.model, name)?, now);
         let vetoed = |why: &str| Refusal::Vetoed { task: name.into(), why: why.into() };
         match vetting.about(&question.fingerprint) {
@@ -122,7 +126,7 @@ impl Engine {
         &self,
         request: &Request,
         agent: &AgentName,
-        tags: &[String],
+        (tags, lease_secs): (&[String], Option<u64>),
         vetting: &Vetting,
         fresh: &str,
         now: &Now,
@@ -131,7 +135,9 @@ impl Engine {
         for task in ready::ready(&self.model, Some(agent), tags, now) {
             let question = self.question(request, agent, false, &task, now);
             match vetting.about(&question.fingerprint) {
-                Some(None) => return decide::claimed(&self.model, &task, fresh).map(Vetted::Decided),
+                Some(None) => {
+                    return decide::claimed(&self.model, &task, lease_secs, fresh).map(Vetted::Decided);
+                }
                 Some(Some(_)) => {}
                 None if vetting.vetoes().count() >= VETO_ASKS_MAX => break,
                 None if vetting.is_tired_of(&question.fingerprint) => {}

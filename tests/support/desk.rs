@@ -24,6 +24,8 @@ pub struct Desk {
     /// What the person sees; the engine must never believe anything else.
     pub buffer: String,
     requests: u32,
+    /// What the owner goes by; from the next start on.
+    pub policy: Policy,
 }
 
 impl Desk {
@@ -37,7 +39,8 @@ impl Desk {
         let path = dir.path().join("dispatch.org");
         std::fs::write(&path, bytes).expect("a board can be written");
         let now = Now { wall: Stamp::new(START_MS, 0), boot_ms: 1_000_000, jitter: 0 };
-        let mut desk = Self { dir, path, now, engine: None, buffer: String::new(), requests: 0 };
+        let mut desk =
+            Self { dir, path, now, engine: None, buffer: String::new(), requests: 0, policy: Policy::default() };
         desk.open();
         desk
     }
@@ -48,7 +51,12 @@ impl Desk {
     }
 
     pub fn try_open(&mut self) -> Result<(), OpenError> {
-        let engine = Engine::open(&self.path, OwnerKind::Emacs, Policy::default(), &self.now)?;
+        self.open_as(OwnerKind::Emacs)
+    }
+
+    /// Takes the board over as `kind` of owner.
+    pub fn open_as(&mut self, kind: OwnerKind) -> Result<(), OpenError> {
+        let engine = Engine::open(&self.path, kind, self.policy.clone(), &self.now)?;
         self.buffer = engine.model().board.text();
         self.engine = Some(engine);
         Ok(())
@@ -74,6 +82,21 @@ impl Desk {
     pub fn wait(&mut self, ms: u64) {
         self.now.boot_ms += ms;
         self.now.wall = self.now.wall.plus_ms(ms as i64);
+    }
+
+    /// Time goes by, and the owner looks at the clock every second of it as a daemon does.
+    pub fn live(&mut self, ms: u64) {
+        for passed in (0..ms).step_by(1_000) {
+            self.wait((ms - passed).min(1_000));
+            self.look();
+        }
+    }
+
+    /// The owner looks at the clock: what has run out expires.
+    pub fn look(&mut self) {
+        let now = self.now;
+        self.engine().decide(&[], &now);
+        self.apply();
     }
 
     /// A request of `agent` under a fresh id, with all edits applied.
@@ -259,11 +282,11 @@ pub fn reason(reply: &Reply) -> &str {
 }
 
 pub fn claim(task: &str) -> Call {
-    Call::Claim { task: Some(task.into()), tags: vec![], resume: false }
+    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: None }
 }
 
 pub fn claim_next() -> Call {
-    Call::Claim { task: None, tags: vec![], resume: false }
+    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: None }
 }
 
 pub fn done(task: &str, token: Option<Token>) -> Call {
@@ -280,6 +303,20 @@ pub fn release(task: &str, token: Option<Token>) -> Call {
 
 pub fn note(task: &str, token: Option<Token>) -> Call {
     Call::Note { task: task.into(), token, text: "halfway".into() }
+}
+
+pub fn renew(task: &str, token: Option<Token>) -> Call {
+    Call::Renew { task: task.into(), token, lease_secs: None }
+}
+
+/// A claim that lasts `secs` without a sign of life.
+pub fn claim_for(task: &str, secs: u64) -> Call {
+    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: Some(secs) }
+}
+
+/// The best task, for `secs` without a sign of life.
+pub fn claim_next_for(secs: u64) -> Call {
+    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: Some(secs) }
 }
 
 pub fn skip(task: &str) -> Call {

@@ -26,12 +26,16 @@ pub struct ClaimArgs {
     /// Return the running claim if the agent holds the task already
     #[arg(long, conflicts_with = "next")]
     resume: bool,
+    /// How long the claim lasts without a sign of life: 30m, 2h, or none for ever [default: the owner's policy.lease-secs]
+    #[arg(long, value_name = "DURATION", value_parser = parse::lease)]
+    lease: Option<u64>,
 }
 
 /// Claims and prints the task.
 pub fn run(args: ClaimArgs, settings: &Settings) -> Result<Outcome, Refused> {
     settings.need_agent()?;
-    let reply = settings.ask(Call::Claim { task: args.task, tags: args.tags, resume: args.resume })?;
+    let ClaimArgs { task, tags, resume, lease: lease_secs, .. } = args;
+    let reply = settings.ask(Call::Claim { task, tags, resume, lease_secs })?;
     let text = text(&reply);
     Ok(Outcome::of(&reply, text))
 }

@@ -20,6 +20,7 @@ pub mod note;
 pub mod peer;
 pub mod poll;
 pub mod release;
+pub mod renew;
 pub mod report;
 pub mod requeue;
 pub mod resume;

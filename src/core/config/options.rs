@@ -4,6 +4,7 @@ use super::Origin;
 use crate::core::{
     host::{Host, User},
     id::{AGENT_BYTES_MAX, AgentName, RESERVED_NAMES},
+    queue::lease::LEASE_SECS_MAX,
 };
 use std::{ffi::OsStr, path::Path};
 
@@ -49,6 +50,8 @@ pub enum Key {
     RemoteKeepSecs,
     /// Whether a holder must show its token.
     PolicyRequireToken,
+    /// How long a claim lasts without a sign of life.
+    PolicyLeaseSecs,
     /// Whether a board may lie on a network file system.
     PolicyNetworkFileSystem,
 }
@@ -103,7 +106,7 @@ pub struct ConfigOption {
 const SECS: Kind = Kind::Number { unit: "seconds", min: 1, max: CONFIG_SECS_MAX };
 
 /// Every option, in the order in which people meet them.
-pub const OPTIONS: [ConfigOption; 19] = [
+pub const OPTIONS: [ConfigOption; 20] = [
     ConfigOption {
         key: Key::Agent,
         name: "agent",
@@ -246,7 +249,17 @@ pub const OPTIONS: [ConfigOption; 19] = [
         variable: "FLEET_REQUIRE_TOKEN",
         kind: Kind::Switch,
         default: "false",
-        meaning: "whether done, fail, release and note must show the claim's token; read by the board's owner",
+        meaning: "whether done, fail, renew, release and note must show the claim's token; read by the board's owner",
+    },
+    ConfigOption {
+        key: Key::PolicyLeaseSecs,
+        name: "policy.lease-secs",
+        variable: "FLEET_LEASE_SECS",
+        // Long enough for an agent that never renews; what it reports later than that still counts while nobody else
+        // has claimed the task. Short enough that the task of a dead agent is tried again the same day.
+        kind: Kind::Number { unit: "seconds", min: 0, max: LEASE_SECS_MAX },
+        default: "3600",
+        meaning: "how long a claim lasts without a sign of life unless it says otherwise, 0 for ever; read by the board's owner",
     },
     ConfigOption {
         key: Key::PolicyNetworkFileSystem,

@@ -2,6 +2,7 @@
 
 use crate::core::{
     edit::TextEdit,
+    id::AgentName,
     org::{Draft, KeywordKind, Settings, state_change},
     queue::{
         board::Section,
@@ -96,6 +97,7 @@ pub fn restore(section: &str, settings: &Settings, task: &str, record: &Record) 
     if record.attempts > 0 {
         draft.set_property("ATTEMPTS", &record.attempts.to_string());
     }
+    show_poison(&mut draft, &record.poison);
     if let Some(result) = &record.result {
         draft.set_property("RESULT", result);
     }
@@ -144,21 +146,27 @@ fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
             draft.set_property("CLAIMED_BY", &event.by.to_string());
             draft.set_property("CLAIMED_AT", &event.at.org_inactive());
         }
-        Change::Done { result, .. } => match result {
-            Some(result) => draft.set_property("RESULT", result),
-            None => draft.remove_property("RESULT"),
-        },
-        Change::Failed { attempts, .. } => {
+        Change::Done { result, .. } => {
+            match result {
+                Some(result) => draft.set_property("RESULT", result),
+                None => draft.remove_property("RESULT"),
+            }
+            show_poison(draft, &[]);
+        }
+        Change::Failed { attempts, poison, .. } | Change::Expired { attempts, poison, .. } => {
             draft.set_property("ATTEMPTS", &attempts.to_string());
+            show_poison(draft, poison);
             give_up(draft, moved);
         }
         Change::Released { .. } | Change::Skipped { .. } => give_up(draft, moved),
         Change::Requeued { .. } => {
             draft.remove_property("RESULT");
             draft.remove_property("ATTEMPTS");
+            show_poison(draft, &[]);
             give_up(draft, moved);
         }
         Change::Added { .. }
+        | Change::Renewed { .. }
         | Change::Noted { .. }
         | Change::Appended { .. }
         | Change::Edited { .. }
@@ -170,6 +178,20 @@ fn set_properties(draft: &mut Draft<'_>, event: &Event, moved: bool) {
         | Change::Halted { .. }
         | Change::Resumed => {}
     }
+}
+
+/// POISON names the agents that failed at a task which nobody shall try again.
+fn show_poison(draft: &mut Draft<'_>, agents: &[AgentName]) {
+    if agents.is_empty() {
+        draft.remove_property("POISON");
+    } else {
+        draft.set_property("POISON", &poison(agents));
+    }
+}
+
+/// The value of the property POISON.
+pub fn poison(agents: &[AgentName]) -> String {
+    agents.iter().map(AgentName::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// The task has no holder any more; its TOKEN stays, so that an old copy of the heading can be told from the task.
@@ -201,6 +223,9 @@ fn log_entry(number: u64, event: &Event) -> Option<String> {
         Change::Claimed { .. } => by("claimed by", &None),
         Change::Done { result, .. } => by("done by", result),
         Change::Failed { reason, attempts, .. } => by(&format!("attempt {attempts} failed for"), reason),
+        Change::Expired { attempts, agent, .. } => {
+            format!("attempt {attempts} expired for {agent} {}", marker(number))
+        }
         Change::Released { reason, .. } => by("released by", reason),
         Change::Skipped { reason, .. } => by("skipped by", reason),
         Change::Requeued { reason, .. } => by("requeued by", reason),

@@ -3,6 +3,7 @@
 //! For looking only. Who is right is decided elsewhere (R19).
 
 use crate::core::queue::{
+    apply,
     board::Section,
     ledger::{Gone, Record},
     model::Model,
@@ -90,6 +91,9 @@ fn fields<'s>(model: &Model, record: &Record, section: &'s Section) -> Vec<Field
     }
     if record.attempts > 0 {
         fields.push(("ATTEMPTS", Some(record.attempts.to_string()), section.property("ATTEMPTS")));
+    }
+    if !record.poison.is_empty() {
+        fields.push(("POISON", Some(apply::poison(&record.poison)), section.property("POISON")));
     }
     if record.result.is_some() {
         fields.push(("RESULT", record.result.clone(), section.property("RESULT")));

@@ -8,12 +8,12 @@ use crate::core::{
     queue::{
         event::Change,
         ledger::{Ended, Gone, Record},
-        model::{BACKOFF_MS_BASE, BACKOFF_MS_MAX, Lookup, Model, Task},
+        model::{BACKOFF_MS_BASE, BACKOFF_MS_MAX, Lookup, Model, POISON_AGENTS, Task},
         ready::{self, Unready},
         refusal::Refusal,
         state::State,
     },
-    time::Now,
+    time::{Now, Stamp},
 };
 
 /// A change, and the section that it concerns where a heading without ID is to be stamped with one.
@@ -58,8 +58,15 @@ pub fn show<'m>(model: &'m Model, name: &str) -> Result<Task<'m>, Refusal> {
     find(model, name)
 }
 
-/// PENDING → IN_PROGRESS. `fresh` names a heading that has no name of its own.
-pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &Now) -> Result<Decided, Refusal> {
+/// PENDING → IN_PROGRESS for `lease_secs` without a sign of life. `fresh` names a heading that has no name of its own.
+pub fn claim(
+    model: &Model,
+    agent: &AgentName,
+    name: &str,
+    lease_secs: Option<u64>,
+    fresh: &str,
+    now: &Now,
+) -> Result<Decided, Refusal> {
     offering(model)?;
     let task = find(model, name)?;
     if let Some(holder) = task.holder() {
@@ -71,7 +78,7 @@ pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &No
         });
     }
     match ready::unready_for(model, &task, agent, now) {
-        None => claimed(model, &task, fresh),
+        None => claimed(model, &task, lease_secs, fresh),
         Some(Unready::State(_)) => Err(wrong_state("claim", name, &task)),
         Some(why) => Err(Refusal::NotReady { task: name.into(), why }),
     }
@@ -82,22 +89,29 @@ pub fn claim_next(
     model: &Model,
     agent: &AgentName,
     tags: &[String],
+    lease_secs: Option<u64>,
     fresh: &str,
     now: &Now,
 ) -> Result<Decided, Refusal> {
     offering(model)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
-    claimed(model, &task, fresh)
+    claimed(model, &task, lease_secs, fresh)
 }
 
 /// Claims `task`, which is ready.
-pub(crate) fn claimed(model: &Model, task: &Task<'_>, fresh: &str) -> Result<Decided, Refusal> {
+pub(crate) fn claimed(
+    model: &Model,
+    task: &Task<'_>,
+    lease_secs: Option<u64>,
+    fresh: &str,
+) -> Result<Decided, Refusal> {
+    let lease_secs = Some(model.leases.granted(lease_secs)?);
     let to = keyword(model, State::InProgress)?;
     let (task_id, stamp) = identity(model, task, fresh);
     let title = task.section.title().into();
     let heading = task.section.text.clone();
     let from = task.keyword.into();
-    Ok(Decided::of(task, Change::Claimed { task: task_id, from, to, title, stamp, heading }))
+    Ok(Decided::of(task, Change::Claimed { task: task_id, from, to, title, stamp, heading, lease_secs }))
 }
 
 /// The ID of a task, and whether it must be written: a heading without one gets its CUSTOM_ID or leading token, else
@@ -124,7 +138,7 @@ pub(super) fn unused(model: &Model, fresh: &str) -> String {
     std::iter::once(fresh.to_owned()).chain(more).find(is_free).expect("the numbers do not end")
 }
 
-/// IN_PROGRESS → DONE.
+/// IN_PROGRESS → DONE; after the lease ran out from where that led, unless somebody else has claimed the task since.
 pub fn done(
     model: &Model,
     agent: &AgentName,
@@ -132,11 +146,11 @@ pub fn done(
     token: Option<Token>,
     result: Option<&str>,
 ) -> Result<Decided, Refusal> {
-    let task = held_by(model, agent, "done", name, token, result)?;
+    let (task, late) = held_or_lapsed(model, agent, "done", name, token, result)?;
     let to = keyword(model, State::Done)?;
     let result = result.map(safe::line).filter(|result| !result.is_empty());
     let from = task.keyword.into();
-    Ok(Decided::of(&task, Change::Done { task: tracked(&task), from, to, result, late: false }))
+    Ok(Decided::of(&task, Change::Done { task: tracked(&task), from, to, result, late }))
 }
 
 /// IN_PROGRESS → PENDING with one more attempt, or → FAILED when they are used up.
@@ -148,14 +162,64 @@ pub fn fail(
     reason: Option<&str>,
     now: &Now,
 ) -> Result<Decided, Refusal> {
-    let task = held_by(model, agent, "fail", name, token, reason)?;
-    let attempts = task.attempts() + 1;
-    let is_last = attempts >= task.max_attempts();
-    let to = keyword(model, if is_last { State::Failed } else { State::Pending })?;
-    let not_before = (!is_last).then(|| now.wall.plus_ms(backoff_ms(attempts, now.jitter)));
-    let from = task.keyword.into();
-    let reason = clean(reason);
-    Ok(Decided::of(&task, Change::Failed { task: tracked(&task), from, to, attempts, not_before, reason }))
+    let (task, late) = held_or_lapsed(model, agent, "fail", name, token, reason)?;
+    let (from, reason) = (task.keyword.to_owned(), clean(reason));
+    let (to, Aftermath { attempts, not_before, poison, .. }) = if late {
+        (from.clone(), counted(&task))
+    } else {
+        let aftermath = aftermath(&task, agent, now);
+        (keyword(model, if aftermath.is_over { State::Failed } else { State::Pending })?, aftermath)
+    };
+    let task_id = tracked(&task);
+    Ok(Decided::of(&task, Change::Failed { task: task_id, from, to, attempts, not_before, reason, late, poison }))
+}
+
+/// What a failed attempt comes to.
+pub(super) struct Aftermath {
+    /// Nobody shall try again.
+    pub(super) is_over: bool,
+    /// Failed attempts so far, this one included.
+    pub(super) attempts: u32,
+    /// Not offered before.
+    pub(super) not_before: Option<Stamp>,
+    /// Who failed at it, if they are too many.
+    pub(super) poison: Vec<AgentName>,
+}
+
+/// What it comes to that `agent` failed at `task`.
+pub(super) fn aftermath(task: &Task<'_>, agent: &AgentName, now: &Now) -> Aftermath {
+    let attempts = task.attempts().saturating_add(1);
+    let mut failed: Vec<AgentName> = Vec::new();
+    let before = task.record.into_iter().flat_map(|record| &record.failures).map(|failure| &failure.agent);
+    for agent in before.chain([agent]) {
+        if !failed.contains(agent) {
+            failed.push(agent.clone());
+        }
+    }
+    let poison = if failed.len() >= POISON_AGENTS { failed } else { Vec::new() };
+    let is_over = attempts >= task.max_attempts() || !poison.is_empty();
+    let not_before = (!is_over).then(|| now.wall.plus_ms(backoff_ms(attempts, now.jitter)));
+    Aftermath { is_over, attempts, not_before, poison }
+}
+
+/// What the attempt came to that was counted when its lease ran out.
+fn counted(task: &Task<'_>) -> Aftermath {
+    let record = task.record.expect("an attempt was counted, so that there is a record");
+    let (not_before, poison) = (record.not_before, record.poison.clone());
+    Aftermath { is_over: false, attempts: record.attempts, not_before, poison }
+}
+
+/// The holder of a task gives a sign of life: its ID, and how long the lease is to be from now on, if that changes.
+pub fn renew(
+    model: &Model,
+    agent: &AgentName,
+    name: &str,
+    token: Option<Token>,
+    lease_secs: Option<u64>,
+) -> Result<String, Refusal> {
+    let task = held_by(model, agent, "renew", name, token, None)?;
+    lease_secs.map(|secs| model.leases.granted(Some(secs))).transpose()?;
+    Ok(tracked(&task))
 }
 
 /// The delay after the `attempts`th failure: doubled each time up to a ceiling, plus up to a quarter at random.
@@ -222,7 +286,7 @@ pub fn skip(
 pub fn requeue(model: &Model, name: &str, reason: Option<&str>, fresh: &str) -> Result<Decided, Refusal> {
     running(model)?;
     let task = find(model, name)?;
-    if !task.state.is_closed() {
+    if !task.state.is_closed() && !task.is_poison() {
         return Err(wrong_state("requeue", name, &task));
     }
     not_in_flux(name, &task)?;
@@ -232,7 +296,7 @@ pub fn requeue(model: &Model, name: &str, reason: Option<&str>, fresh: &str) -> 
     Ok(Decided::of(&task, Change::Requeued { task: task_id, from, to, title, stamp, reason }))
 }
 
-/// The checks that `done`, `fail`, `release` and `note` share: the caller is the holder, by token or by name.
+/// The checks that `renew`, `release` and `note` share: the caller is the holder, by token or by name.
 fn held_by<'m>(
     model: &'m Model,
     agent: &AgentName,
@@ -241,6 +305,21 @@ fn held_by<'m>(
     token: Option<Token>,
     told: Option<&str>,
 ) -> Result<Task<'m>, Refusal> {
+    match held_or_lapsed(model, agent, verb, name, token, told)? {
+        (task, false) => Ok(task),
+        (_, true) => Err(Refusal::LeaseExpired(name.into())),
+    }
+}
+
+/// As [`held_by`], or the caller was the latest holder until the lease ran out: then true stands beside the task (R6).
+fn held_or_lapsed<'m>(
+    model: &'m Model,
+    agent: &AgentName,
+    verb: &'static str,
+    name: &str,
+    token: Option<Token>,
+    told: Option<&str>,
+) -> Result<(Task<'m>, bool), Refusal> {
     let task = find(model, name).map_err(|refusal| match refusal {
         Refusal::RemovedByHand { task, .. } => {
             let record = model.ledger.record(name).filter(|record| record.claimant.as_ref() == Some(agent));
@@ -262,9 +341,12 @@ fn held_by<'m>(
         return Err(Refusal::StaleToken { task: name.into(), given, holder });
     }
     if record.holder.as_ref() == Some(agent) {
-        return Ok(task);
+        return Ok((task, false));
     }
-    if was_cancelled(record, agent) {
+    if ended_so(record, agent, Ended::Expired) {
+        return Ok((task, true));
+    }
+    if ended_so(record, agent, Ended::ByHand) {
         return Err(Refusal::CancelledByHand(name.into()));
     }
     Err(not_holder(verb, name, agent, &task))
@@ -277,8 +359,8 @@ fn not_holder(verb: &'static str, name: &str, agent: &AgentName, task: &Task<'_>
     }
 }
 
-fn was_cancelled(record: &Record, agent: &AgentName) -> bool {
-    record.holder.is_none() && record.ended == Some(Ended::ByHand) && record.claimant.as_ref() == Some(agent)
+fn ended_so(record: &Record, agent: &AgentName, how: Ended) -> bool {
+    record.holder.is_none() && record.ended == Some(how) && record.claimant.as_ref() == Some(agent)
 }
 
 fn tracked(task: &Task<'_>) -> String {

@@ -1,7 +1,7 @@
 //! What happened, as the journal keeps it. PROTOCOL.md documents the format; old records stay readable.
 
 use crate::core::{
-    id::{AgentName, RequestId},
+    id::{AgentName, RequestId, Token},
     time::Stamp,
 };
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,14 @@ pub enum Change {
         stamp: bool,
         /// The heading as it was, so that a claimed task that was never saved can come back (R12).
         heading: String,
+        /// How long it lasts without a sign of life, 0 for ever; absent in records of the first version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease_secs: Option<u64>,
+    },
+    /// The holder gave a sign of life, the first since the board was taken over by another owner.
+    Renewed {
+        /// The task's ID.
+        task: String,
     },
     /// The task was closed as done.
     Done {
@@ -130,6 +138,33 @@ pub enum Change {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// It came after the lease had run out, and the attempt was counted then (R6).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
+        /// The agents that failed at it, if they are so many that the task is poison.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        poison: Vec<AgentName>,
+    },
+    /// The lease ran out: an attempt failed without a word of its holder (R7).
+    Expired {
+        /// The task's ID.
+        task: String,
+        /// Keyword before.
+        from: String,
+        /// Keyword after: PENDING, or FAILED when the attempts are used up.
+        to: String,
+        /// Whose claim it was.
+        agent: AgentName,
+        /// The token of that claim.
+        token: Token,
+        /// Failed attempts so far, this one included.
+        attempts: u32,
+        /// Not offered before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Stamp>,
+        /// The agents that failed at it, if they are so many that the task is poison.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        poison: Vec<AgentName>,
     },
     /// The holder gave the task back.
     Released {
@@ -317,9 +352,9 @@ pub enum Field {
 
 impl Change {
     /// Every word of [`Change::kind`], in the order of the variants.
-    pub const KINDS: [&str; 17] = [
-        "added", "claimed", "done", "failed", "released", "skipped", "requeued", "noted", "appended", "edited",
-        "removed", "returned", "archived", "opened", "saving", "halted", "resumed",
+    pub const KINDS: [&str; 19] = [
+        "added", "claimed", "renewed", "done", "failed", "expired", "released", "skipped", "requeued", "noted",
+        "appended", "edited", "removed", "returned", "archived", "opened", "saving", "halted", "resumed",
     ];
 
     /// Whether the task with this ID is concerned.
@@ -337,6 +372,8 @@ impl Change {
             | Change::Claimed { task, .. }
             | Change::Done { task, .. }
             | Change::Failed { task, .. }
+            | Change::Renewed { task }
+            | Change::Expired { task, .. }
             | Change::Released { task, .. }
             | Change::Skipped { task, .. }
             | Change::Requeued { task, .. }
@@ -359,10 +396,12 @@ impl Change {
             Change::Claimed { from, to, .. }
             | Change::Done { from, to, .. }
             | Change::Failed { from, to, .. }
+            | Change::Expired { from, to, .. }
             | Change::Released { from, to, .. }
             | Change::Skipped { from, to, .. }
             | Change::Requeued { from, to, .. } => Some((from, to)),
             Change::Added { .. }
+            | Change::Renewed { .. }
             | Change::Noted { .. }
             | Change::Appended { .. }
             | Change::Edited { .. }
@@ -407,7 +446,9 @@ impl Change {
             Change::Added { .. } => "added",
             Change::Claimed { .. } => "claimed",
             Change::Done { .. } => "done",
+            Change::Renewed { .. } => "renewed",
             Change::Failed { .. } => "failed",
+            Change::Expired { .. } => "expired",
             Change::Released { .. } => "released",
             Change::Skipped { .. } => "skipped",
             Change::Requeued { .. } => "requeued",

@@ -8,10 +8,12 @@ use crate::core::{
     },
     time::Stamp,
 };
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 /// How many answered requests are remembered; a repeat of an older one is a new request.
 pub const ANSWERED_MAX: usize = 100_000;
+/// How many failed attempts are remembered of a task; older ones go first.
+pub const FAILURES_MAX: usize = 20;
 
 /// The journal's view of the whole board.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,10 @@ pub struct Ledger {
     answered: HashMap<(Actor, RequestId), Answered>,
     order: VecDeque<(Actor, RequestId)>,
     unsaved: HashSet<Box<str>>,
+    /// The tasks that somebody holds.
+    held: BTreeSet<Box<str>>,
+    /// How often an Emacs took the board over.
+    openings: u64,
 }
 
 /// What the journal knows of one task.
@@ -46,8 +52,16 @@ pub struct Record {
     pub claimed_at: Option<Stamp>,
     /// The heading at the latest claim, kept until a saved file holds it (R12).
     pub heading: Option<Box<str>>,
+    /// How long the latest claim lasts without a sign of life, in seconds, 0 for ever; unknown in old journals.
+    pub lease_secs: Option<u64>,
+    /// Of [`Ledger::openings`]: how many there were at the last sign of life that the journal has.
+    alive_at: u64,
     /// Failed attempts so far.
     pub attempts: u32,
+    /// Who failed at it, when and how: the newest [`FAILURES_MAX`] since it was last requeued.
+    pub failures: VecDeque<Failed>,
+    /// The agents that failed at it, if they are so many that nobody shall try again.
+    pub poison: Vec<AgentName>,
     /// Not offered before.
     pub not_before: Option<Stamp>,
     /// What came out.
@@ -83,6 +97,38 @@ pub struct Base {
     pub in_file: bool,
 }
 
+/// A failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Who tried.
+    pub agent: AgentName,
+    /// When it ended.
+    pub at: Stamp,
+    /// How it ended.
+    pub cause: Cause,
+    /// What the agent said about it.
+    pub reason: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The agent said that it failed.
+    Failed,
+    /// The agent gave no sign of life.
+    Expired,
+}
+
+impl Cause {
+    /// The word in replies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Failed => "failed",
+            Cause::Expired => "expired",
+        }
+    }
+}
+
 /// Why a claim ended without its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -90,6 +136,8 @@ pub enum Ended {
     ByHand,
     /// The person removed the heading.
     Removed,
+    /// The lease ran out.
+    Expired,
 }
 
 /// Where a heading went.
@@ -143,6 +191,16 @@ impl Ledger {
         self.records.iter().map(|(task, record)| (&**task, record))
     }
 
+    /// Every task that somebody holds, by ID, in the order of the IDs.
+    pub fn held(&self) -> impl Iterator<Item = (&str, &Record)> {
+        self.held.iter().filter_map(|task| Some((&**task, self.records.get(task)?)))
+    }
+
+    /// How often an Emacs took the board over since the holder of `record` gave a sign of life.
+    pub fn restarts_of(&self, record: &Record) -> u64 {
+        self.openings - record.alive_at
+    }
+
     /// The answer that `actor` got for the request `id`, if it is still remembered.
     pub fn answered(&self, actor: &Actor, id: &RequestId) -> Option<&Answered> {
         self.answered.get(&(actor.clone(), id.clone()))
@@ -152,8 +210,9 @@ impl Ledger {
     pub fn fold(&mut self, number: u64, event: &Event) {
         self.last = number;
         self.remember(number, event);
-        if let Change::Opened { epoch: Some(epoch), .. } = event.change {
-            self.epochs.push((number, epoch));
+        if let Change::Opened { owner, epoch, .. } = &event.change {
+            self.openings += u64::from(owner == OWNER_WITH_CLOCK);
+            self.epochs.extend(epoch.map(|epoch| (number, epoch)));
         }
         if let Change::Archived { task, title, file, tasks, .. } = &event.change {
             for archived in tasks {
@@ -170,13 +229,18 @@ impl Ledger {
         let token = self.token(number);
         if let Some(record) = self.records.get_mut(task) {
             record.last = number;
-            record.fold(number, token, event);
+            record.fold(number, token, event, self.openings);
+            match record.holder {
+                Some(_) => self.held.insert(task.into()),
+                None => self.held.remove(task),
+            };
         }
     }
 
     fn archive(&mut self, number: u64, archived: &ArchivedTask, file: &str, title: Option<&String>) {
         let ArchivedTask { name, keyword } = archived;
         self.unsaved.insert(name.as_str().into());
+        self.held.remove(name.as_str());
         let record = self.records.entry(name.as_str().into()).or_insert_with(|| Record::found_as(keyword));
         record.last = number;
         record.gone = Some(Gone::Archived);
@@ -204,7 +268,7 @@ impl Ledger {
     fn remember(&mut self, number: u64, event: &Event) {
         let Some(asked) = &event.request else { return };
         let key = (event.by.clone(), asked.id.clone());
-        let late = matches!(event.change, Change::Done { late: true, .. });
+        let late = matches!(event.change, Change::Done { late: true, .. } | Change::Failed { late: true, .. });
         let answered = Answered {
             digest: asked.digest.clone(),
             number,
@@ -222,6 +286,9 @@ impl Ledger {
         }
     }
 }
+
+/// The owner that looks at the clock: one that works on the board for a single command does not (R7).
+const OWNER_WITH_CLOCK: &str = "emacs";
 
 /// An archived task counts for those that wait for it even if nothing else ever happened to it.
 fn may_be_waited_for(change: &Change) -> bool {
@@ -244,7 +311,11 @@ impl Record {
             claimed_from: String::new(),
             claimed_at: None,
             heading: None,
+            lease_secs: None,
+            alive_at: 0,
             attempts: 0,
+            failures: VecDeque::new(),
+            poison: Vec::new(),
             not_before: None,
             result: None,
             ended: None,
@@ -264,12 +335,14 @@ impl Record {
         self.overruled > 0 && self.overruled == self.last_transition
     }
 
-    fn fold(&mut self, number: u64, token: Token, event: &Event) {
+    fn fold(&mut self, number: u64, token: Token, event: &Event, openings: u64) {
+        let had_expired = self.ended == Some(Ended::Expired);
         if let Some((_, to)) = event.change.transition() {
             self.moved(number, to, event.at);
         }
         match &event.change {
-            Change::Claimed { from, to, title, heading, .. } => {
+            Change::Claimed { from, to, title, heading, lease_secs, .. } => {
+                (self.lease_secs, self.alive_at) = (*lease_secs, openings);
                 self.title.clone_from(title);
                 self.claimed_from.clone_from(from);
                 self.heading = Some(heading.as_str().into());
@@ -283,23 +356,47 @@ impl Record {
                 };
                 self.claimant.clone_from(&self.holder);
             }
-            Change::Done { result, .. } => self.result.clone_from(result),
-            Change::Failed { attempts, not_before, .. } => {
-                self.attempts = *attempts;
-                self.not_before = *not_before;
+            Change::Renewed { .. } => self.alive_at = openings,
+            Change::Done { result, .. } => {
+                self.result.clone_from(result);
+                self.poison.clear();
+            }
+            Change::Failed { attempts, not_before, reason, late, poison, .. } => {
+                (self.attempts, self.not_before) = (*attempts, *not_before);
+                self.poison.clone_from(poison);
+                if *late {
+                    // The attempt was counted when its lease ran out.
+                    self.failures.pop_back();
+                }
+                if let Actor::Agent(agent) = &event.by {
+                    self.failed(agent, event.at, Cause::Failed, reason.clone());
+                }
+            }
+            Change::Expired { agent, attempts, not_before, poison, .. } => {
+                (self.attempts, self.not_before) = (*attempts, *not_before);
+                self.poison.clone_from(poison);
+                self.ended = Some(Ended::Expired);
+                self.failed(agent, event.at, Cause::Expired, None);
             }
             Change::Skipped { title, .. } => self.title.clone_from(title),
             Change::Requeued { title, .. } => {
                 self.title.clone_from(title);
                 self.attempts = 0;
+                self.failures.clear();
+                self.poison.clear();
                 self.not_before = None;
                 self.result = None;
+                // Whoever lost the task to the clock may still have done it.
+                self.ended = had_expired.then_some(Ended::Expired);
             }
             // What an agent reports of a task that is gone (R17).
             Change::Noted { text, .. } if self.gone.is_some() => self.result = Some(text.clone()),
+            Change::Noted { .. } => self.alive_at = openings,
             Change::Edited { field: Field::State, to, .. } => {
                 self.overrule(number, to.as_deref().unwrap_or_default());
                 self.end(Ended::ByHand);
+                // Who opens it again by hand wants it tried.
+                self.poison.clear();
             }
             Change::Removed { archived, .. } => {
                 self.gone = Some(if *archived { Gone::Archived } else { Gone::Removed });
@@ -311,7 +408,6 @@ impl Record {
             }
             Change::Added { .. }
             | Change::Released { .. }
-            | Change::Noted { .. }
             | Change::Edited { .. }
             | Change::Appended { .. }
             | Change::Archived { .. }
@@ -343,8 +439,16 @@ impl Record {
     }
 
     fn end(&mut self, why: Ended) {
-        if self.holder.take().is_some() {
+        // After the person had a say, what the latest holder reports late no longer counts.
+        if self.holder.take().is_some() || self.ended == Some(Ended::Expired) {
             self.ended = Some(why);
+        }
+    }
+
+    fn failed(&mut self, agent: &AgentName, at: Stamp, cause: Cause, reason: Option<String>) {
+        self.failures.push_back(Failed { agent: agent.clone(), at, cause, reason });
+        if self.failures.len() > FAILURES_MAX {
+            self.failures.pop_front();
         }
     }
 }

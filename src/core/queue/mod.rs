@@ -11,6 +11,7 @@ pub mod audit;
 pub mod board;
 pub mod decide;
 pub mod event;
+pub mod lease;
 pub mod ledger;
 pub mod merge;
 pub mod model;

@@ -4,6 +4,7 @@ use crate::core::{
     id::AgentName,
     queue::{
         board::{Board, Section, Unresolved},
+        lease::Leases,
         ledger::{Gone, Ledger, Record},
         state::State,
     },
@@ -12,6 +13,8 @@ use std::collections::{HashMap, HashSet};
 
 /// How often a task is tried before it is FAILED, unless its MAX_ATTEMPTS says otherwise.
 pub const MAX_ATTEMPTS: u32 = 3;
+/// A task at which so many different agents failed is poison: it is FAILED whatever attempts are left.
+pub const POISON_AGENTS: usize = 3;
 /// The first delay after a failure.
 pub const BACKOFF_MS_BASE: i64 = 30_000;
 /// The longest delay after a failure.
@@ -24,6 +27,8 @@ pub struct Model {
     pub board: Board,
     /// The text's future: everything the journal decided.
     pub ledger: Ledger,
+    /// How much is left of each claim.
+    pub leases: Leases,
     /// Sections that a person is just editing, by uid (R11).
     pub held: HashMap<u64, Held>,
     /// Headings that vanished less than a minute ago (R17), by ID, with the boot time in ms when they did.
@@ -100,6 +105,7 @@ impl Model {
         Self {
             board,
             ledger,
+            leases: Leases::default(),
             held: HashMap::new(),
             missing: HashMap::new(),
             homes: HashMap::new(),
@@ -237,6 +243,11 @@ impl Task<'_> {
     /// The agent that holds the task.
     pub fn holder(&self) -> Option<&AgentName> {
         self.record.and_then(|record| record.holder.as_ref())
+    }
+
+    /// Whether so many agents failed at it that nobody shall try again.
+    pub fn is_poison(&self) -> bool {
+        self.record.is_some_and(|record| !record.poison.is_empty())
     }
 
     /// Failed attempts so far.

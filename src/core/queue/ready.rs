@@ -35,6 +35,8 @@ pub enum Unready {
     Scheduled(Stamp),
     /// It failed lately and is tried again then.
     Backoff(Stamp),
+    /// So many agents failed at it that nobody shall try again before it is requeued.
+    Poison,
     /// Its tags assign it to others.
     NotAssigned(Vec<String>),
     /// Its heading, of so many bytes, does not fit into the journal.
@@ -53,6 +55,7 @@ impl Unready {
             Unready::Blocked(_) => "blocked",
             Unready::Scheduled(_) => "scheduled",
             Unready::Backoff(_) => "backoff",
+            Unready::Poison => "poison",
             Unready::NotAssigned(_) => "not-assigned",
             Unready::TooLarge(_) => "too-large",
         }
@@ -73,6 +76,9 @@ pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
     }
     if model.board.is_hidden(at) {
         return Some(Unready::Hidden);
+    }
+    if task.is_poison() {
+        return Some(Unready::Poison);
     }
     if let Some(until) = task.record.and_then(|record| record.not_before).filter(|until| *until > now.wall) {
         return Some(Unready::Backoff(until));

@@ -3,7 +3,11 @@
 use crate::core::{
     code::Code,
     id::{AgentName, Token},
-    queue::{archive::BadLocation, ready::Unready},
+    queue::{
+        archive::BadLocation,
+        lease::{LEASE_SECS_MAX, LEASE_SECS_MIN},
+        ready::Unready,
+    },
 };
 
 /// Why a request was refused. It changed nothing.
@@ -123,6 +127,12 @@ pub enum Refusal {
         /// Who holds the task now.
         holder: Option<AgentName>,
     },
+    /// The caller's lease ran out, and the verb is not one that counts all the same.
+    #[error("the lease on task `{0}` ran out")]
+    LeaseExpired(String),
+    /// A lease of so many seconds is not granted.
+    #[error("a lease of {0} seconds is not granted")]
+    BadLease(u64),
     /// The caller does not hold the task.
     #[error("`{agent}` does not hold task `{task}`")]
     NotHolder {
@@ -177,6 +187,7 @@ fn explained(unready: &Unready) -> String {
         Unready::Blocked(by) => format!("it waits for `{by}`"),
         Unready::Scheduled(until) => format!("it is scheduled for {until}"),
         Unready::Backoff(until) => format!("it failed and is not tried again before {until}"),
+        Unready::Poison => "too many agents failed at it".into(),
         Unready::TooLarge(bytes) => format!("its heading has {bytes} bytes, more than the journal takes"),
         Unready::NotAssigned(tags) => format!("its tags assign it to {}", tags.join(", ")),
     }
@@ -187,7 +198,7 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Refusal::UnknownTask(_) | Refusal::NothingReady(_) | Refusal::NothingAllowed { .. } => Code::NotFound,
-            Refusal::BadText { .. } => Code::Usage,
+            Refusal::BadText { .. } | Refusal::BadLease(_) => Code::Usage,
             Refusal::NoKeyword(_) | Refusal::BadArchive { .. } => Code::Config,
             Refusal::TokenRequired(_) => Code::Denied,
             Refusal::Halted(_) => Code::Halt,
@@ -203,6 +214,7 @@ impl Refusal {
             | Refusal::WrongState { .. }
             | Refusal::NotReady { .. }
             | Refusal::StaleToken { .. }
+            | Refusal::LeaseExpired(_)
             | Refusal::NotHolder { .. }
             | Refusal::DuplicateId(_)
             | Refusal::Stopped(_) => Code::Conflict,
@@ -227,6 +239,8 @@ impl Refusal {
             Refusal::WrongState { .. } => "wrong-state",
             Refusal::NotReady { why, .. } => why.name(),
             Refusal::StaleToken { .. } => "stale-token",
+            Refusal::LeaseExpired(_) => "lease-expired",
+            Refusal::BadLease(_) => "bad-lease",
             Refusal::NotHolder { .. } => "not-holder",
             Refusal::TokenRequired(_) => "token-required",
             Refusal::DuplicateId(_) => "duplicate-id",
@@ -260,6 +274,15 @@ impl Refusal {
                     .into()
             }
             Refusal::StaleToken { .. } => "the task was claimed again since; stop working on it".into(),
+            Refusal::LeaseExpired(_) => {
+                "finish, and report done or fail while nobody else has claimed it; or claim it again".into()
+            }
+            Refusal::BadLease(_) => {
+                format!("ask for {LEASE_SECS_MIN} to {LEASE_SECS_MAX} seconds, or 0 for one that never runs out")
+            }
+            Refusal::NotReady { why: Unready::Poison, task } => {
+                format!("see `fleet show {}`; `requeue` lets agents try again", shell_word(task))
+            }
             Refusal::NotHolder { .. } => "claim the task first".into(),
             Refusal::TokenRequired(_) => "pass the token that the claim returned".into(),
             Refusal::DuplicateId(_) => "choose another ID, or leave it out".into(),

@@ -67,6 +67,7 @@ fn told(change: &Change) -> String {
         Change::Added { heading, .. } => heading.lines().next().map(str::to_owned),
         Change::Done { result, late, .. } => joined([late.then(|| "late".into()), result.clone()]),
         Change::Failed { attempts, reason, .. } => joined([Some(format!("attempt {attempts}")), reason.clone()]),
+        Change::Expired { attempts, agent, .. } => Some(format!("attempt {attempts} of {agent}")),
         Change::Released { reason, .. } | Change::Skipped { reason, .. } | Change::Requeued { reason, .. } => {
             reason.clone()
         }
@@ -80,7 +81,7 @@ fn told(change: &Change) -> String {
             Some(if tasks.len() > 1 { format!("in {file}, with {} names", tasks.len()) } else { format!("in {file}") })
         }
         Change::Halted { reason } => Some(reason.clone()),
-        Change::Claimed { .. } | Change::Resumed => None,
+        Change::Claimed { .. } | Change::Renewed { .. } | Change::Resumed => None,
     };
     joined([moved, said]).unwrap_or_default()
 }

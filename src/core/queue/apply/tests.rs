@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::{
     edit::apply_edits,
-    id::AgentName,
+    id::{AgentName, Token},
     org::{body_text, heads},
     queue::{
         board::Board,
@@ -36,21 +36,53 @@ fn section() -> impl Strategy<Value = String> {
     })
 }
 
+fn agent(name: &str) -> AgentName {
+    AgentName::new(name).expect("a name")
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let text = "[a-z* :#+()0-9-]{0,12}";
-    (0..7usize, text).prop_map(|(kind, text)| {
+    (0..8usize, text).prop_map(|(kind, text)| {
         let text = crate::core::org::safe::line(&text);
         let (task, title, stamp, reason) = ("T".to_owned(), "T".to_owned(), kind % 2 == 0, Some(text.clone()));
         let (from, to) = (|word: &str| word.to_owned(), |word: &str| word.to_owned());
         let (pending, working) = (from("PENDING"), from("IN_PROGRESS"));
+        let poison = || if text.len() > 6 { vec![agent("ezra"), agent("timmy")] } else { Vec::new() };
         let change = match kind {
-            0 => Change::Claimed { task, from: pending, to: working, title, stamp, heading: String::new() },
+            0 => Change::Claimed {
+                task,
+                from: pending,
+                to: working,
+                title,
+                stamp,
+                heading: String::new(),
+                lease_secs: None,
+            },
             1 => Change::Done { task, from: working, to: to("DONE"), result: reason, late: false },
-            2 => Change::Failed { task, from: working, to: pending, attempts: 1, not_before: None, reason },
+            2 => Change::Failed {
+                task,
+                from: working,
+                to: pending,
+                attempts: 1,
+                not_before: None,
+                reason,
+                late: false,
+                poison: poison(),
+            },
+            7 => Change::Expired {
+                task,
+                from: working,
+                to: to("FAILED"),
+                agent: agent("ezra"),
+                token: Token { epoch: 1, number: 1 },
+                attempts: 3,
+                not_before: None,
+                poison: poison(),
+            },
             3 => Change::Released { task, from: working, to: pending, reason },
             4 => Change::Skipped { task, from: pending, to: to("SKIPPED"), title, stamp, reason },
             5 => Change::Requeued { task, from: from("DONE"), to: pending, title, stamp, reason },
-            _ => Change::Noted { task, text },
+            _ => Change::Noted { task, text: text.clone() },
         };
         let by = Actor::Agent(AgentName::new("timmy").expect("a name"));
         Event { at: Stamp::new(1_795_168_800_000, 0), by, via: Via::Inside, auth: Auth::Label, request: None, change }

@@ -24,7 +24,15 @@ fn told(story: &str) -> Ledger {
         let (task, from, title, reason) = ("T".to_owned(), keyword.clone(), "T".to_owned(), None);
         let (stamp, to) = (false, |to: &str| to.to_owned());
         let change = match word {
-            "claim" => Change::Claimed { task, from, to: to("IN_PROGRESS"), title, stamp, heading: BOARD.into() },
+            "claim" => Change::Claimed {
+                task,
+                from,
+                to: to("IN_PROGRESS"),
+                title,
+                stamp,
+                heading: BOARD.into(),
+                lease_secs: None,
+            },
             "done" => Change::Done { task, from, to: to("DONE"), result: None, late: false },
             "release" => Change::Released { task, from, to: to("PENDING"), reason },
             "skip" => Change::Skipped { task, from, to: to("SKIPPED"), title, stamp, reason },
