@@ -14,6 +14,8 @@ pub const WIRE_VERSION: u32 = 1;
 pub const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// The largest reply, in bytes of JSON.
 pub const REPLY_BYTES_MAX: usize = 256 << 20;
+/// The longest that a request may wait until something is ready, in milliseconds: a day.
+pub const WAIT_MS_MAX: u64 = 86_400_000;
 
 /// One request: who asks for what, under which id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,18 @@ pub enum Call {
         /// Return the agent's running claim of `task` instead of refusing.
         #[serde(default)]
         resume: bool,
+        /// With no `task`: milliseconds to wait for a task to become ready, if none is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
+    },
+    /// Lists what is ready as `poll` does, but waits until there is something.
+    Wait {
+        /// Only tasks with all of these tags.
+        #[serde(default)]
+        tags: Vec<String>,
+        /// Milliseconds to wait if nothing is ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// Closes a task as done.
     Done {
@@ -387,6 +401,7 @@ impl Call {
         match self {
             Call::Poll { .. } => "poll",
             Call::Claim { .. } => "claim",
+            Call::Wait { .. } => "wait",
             Call::Done { .. } => "done",
             Call::Fail { .. } => "fail",
             Call::Release { .. } => "release",
@@ -406,11 +421,28 @@ impl Call {
         }
     }
 
+    /// For how many milliseconds the answer may wait until something is ready; absent where it never does.
+    pub fn wait_ms(&self) -> Option<u64> {
+        match self {
+            Call::Claim { wait_ms, .. } | Call::Wait { wait_ms, .. } => *wait_ms,
+            _ => None,
+        }
+    }
+
+    /// The same call with another time to wait; calls that never wait stay as they are.
+    pub fn waiting(mut self, ms: Option<u64>) -> Self {
+        if let Call::Claim { wait_ms, .. } | Call::Wait { wait_ms, .. } = &mut self {
+            *wait_ms = ms;
+        }
+        self
+    }
+
     /// Whether the verb only reads.
     pub fn is_read(&self) -> bool {
         matches!(
             self,
             Call::Poll { .. }
+                | Call::Wait { .. }
                 | Call::Show { .. }
                 | Call::List { .. }
                 | Call::Status

@@ -16,6 +16,7 @@ mod report;
 mod request;
 mod save;
 mod vet;
+mod wait;
 
 pub mod log;
 pub mod offline;
@@ -25,6 +26,7 @@ pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
+pub use wait::{Decided, Pending, WAITERS_MAX, Waiters};
 pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 
 use crate::{

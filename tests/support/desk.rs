@@ -259,11 +259,11 @@ pub fn reason(reply: &Reply) -> &str {
 }
 
 pub fn claim(task: &str) -> Call {
-    Call::Claim { task: Some(task.into()), tags: vec![], resume: false }
+    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, wait_ms: None }
 }
 
 pub fn claim_next() -> Call {
-    Call::Claim { task: None, tags: vec![], resume: false }
+    Call::Claim { task: None, tags: vec![], resume: false, wait_ms: None }
 }
 
 pub fn done(task: &str, token: Option<Token>) -> Call {

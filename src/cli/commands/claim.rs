@@ -31,7 +31,7 @@ pub struct ClaimArgs {
 /// Claims and prints the task.
 pub fn run(args: ClaimArgs, settings: &Settings) -> Result<Outcome, Refused> {
     settings.need_agent()?;
-    let reply = settings.ask(Call::Claim { task: args.task, tags: args.tags, resume: args.resume })?;
+    let reply = settings.ask(Call::Claim { task: args.task, tags: args.tags, resume: args.resume, wait_ms: None })?;
     let text = text(&reply);
     Ok(Outcome::of(&reply, text))
 }
