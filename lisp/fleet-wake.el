@@ -61,7 +61,8 @@ as changes.  NOW is as in `fleet-board--process'."
 
 (defun fleet-wake-ms ()
   "Return in how many milliseconds to look at those who wait, or nil."
-  (and (fleet--mod-is-open) (fleet--mod-wait-ms)))
+  (ignore-errors
+    (and (fleet--mod-is-open) (fleet--mod-wait-ms))))
 
 (defun fleet-wake-cancel ()
   "Look no more."

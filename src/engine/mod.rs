@@ -26,8 +26,8 @@ pub use apply::{HeadingEdit, TextChange};
 pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
-pub use wait::{Decided, Pending, WAITERS_MAX, Waiters};
 pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
+pub use wait::{Decided, Pending, WAITERS_MAX, Waiters};
 
 use crate::{
     adapters::{

@@ -204,10 +204,9 @@ impl Engine {
     ) -> Vettable {
         self.look_at_halt();
         match self.log.stopped() {
-            Some(why) if request.call != Call::Status => Vettable::Verdict(Verdict::Unread(Box::new(Reply::refused(
-                Some(&request.id),
-                journal_stopped(why),
-            )))),
+            Some(why) if request.call != Call::Status => {
+                Vettable::Verdict(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why)))))
+            }
             _ if matches!(request.call, Call::Wait { .. }) => self.found(request, now),
             _ if request.call.is_read() => Vettable::Verdict(Verdict::Read(request)),
             _ => match self.change(&request, caller, vetting, batch, now) {

@@ -371,7 +371,8 @@ impl Inbox {
 
 /// What those hear who wait when the board is given back.
 fn given_back() -> Failure {
-    let failure = Failure::new(Code::Unreachable, "board-given-back", "the owner of the board ended; nothing was claimed");
+    let failure =
+        Failure::new(Code::Unreachable, "board-given-back", "the owner of the board ended; nothing was claimed");
     failure.hint("ask again, with the same request id: the next owner of the board takes it")
 }
 

@@ -281,7 +281,8 @@ impl Outbox {
     fn is_gone(&self) -> bool {
         let mut polled = [PollFd::new(&self.stream, PollFlags::empty())];
         let ends = PollFlags::HUP | PollFlags::ERR;
-        lock(&self.state).closed || poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(ends))
+        lock(&self.state).closed
+            || poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(ends))
     }
 
     /// Waits until everything that has its turn is written, at most until `deadline`.
