@@ -388,6 +388,9 @@ pub struct StatusInfo {
     pub unapplied: u64,
     /// Events that the file does not hold yet.
     pub unsaved: u64,
+    /// Requests that wait until something is ready for them.
+    #[serde(default)]
+    pub waiting: u64,
     /// Tasks per state.
     pub counts: BTreeMap<String, u64>,
     /// Things an operator should look at.

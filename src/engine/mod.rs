@@ -120,6 +120,8 @@ pub struct Engine {
     /// Why the file is not being written at the moment.
     paused: Option<String>,
     halt: Option<HaltFile>,
+    /// How many requests waiting at the last decision until something is ready.
+    waiters: usize,
 }
 
 impl Engine {

@@ -152,6 +152,7 @@ impl<D> Waiters<D> {
         if std::mem::take(&mut self.is_due_stale) {
             self.due = ready::next_by_time(engine.model(), now);
         }
+        engine.waiters = self.len();
         let Turn { batch, verdicts, mut open, .. } = turn;
         let failed = engine.end(batch);
         let answers = verdicts.into_iter().map(|(door, verdict)| (door, Answer::new(verdict, &failed))).collect();
