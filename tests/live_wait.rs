@@ -221,6 +221,7 @@ fn a_persons_new_heading_and_the_scheduled_time_wake_those_who_wait() {
     eval("(with-current-buffer (fleet-board-buffer) (goto-char (point-max)) (insert \"* PENDING T-1 By hand\\n\"))");
     let found = client.ends();
     assert_eq!((found.code, found.stdout.as_str()), (0, "→ T-1 By hand\n"));
+    eval("(with-current-buffer (fleet-board-buffer) (save-buffer))");
     assert_eq!(hall.fleet.run(&["claim", "T-1", "--agent", "ant"]).code, 0);
 
     let client = hall.waiter("bee", "10m");

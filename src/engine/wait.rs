@@ -305,13 +305,18 @@ impl Engine {
 /// Refuses to wait where that cannot be done.
 pub(super) fn unfit(request: &Request, caller: Caller) -> Result<(), Failure> {
     let Some(ms) = request.call.wait_ms() else { return Ok(()) };
-    let refused = |reason, message: &str| Err(Failure::new(Code::Usage, reason, message));
     match &request.call {
-        _ if ms > WAIT_MS_MAX => refused("wait-too-long", &format!("{ms} ms is longer than {WAIT_MS_MAX} ms, a day")),
-        Call::Claim { task: Some(_), .. } => refused("cannot-wait", "only a claim of whatever is ready can wait"),
+        _ if ms > WAIT_MS_MAX => {
+            let message = format!("{ms} ms are longer than a day, the longest time to wait");
+            Err(Failure::new(Code::Usage, "wait-too-long", message).hint("ask again when that time is over"))
+        }
+        Call::Claim { task: Some(_), .. } => {
+            let message = "only a claim of whatever is ready can wait";
+            Err(Failure::new(Code::Usage, "cannot-wait", message).hint("name no task, or do not wait"))
+        }
         _ if caller.via != Via::Socket => {
-            refused("cannot-wait", "a request that waits would block whoever carries it out")
-                .map_err(|failure: Failure| failure.hint("use Fleet's own socket, or ask again later"))
+            let message = "a request that waits would block whoever carries it out";
+            Err(Failure::new(Code::Usage, "cannot-wait", message).hint("use Fleet's own socket, or ask again later"))
         }
         _ => Ok(()),
     }
