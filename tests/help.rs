@@ -7,10 +7,10 @@ use crate::support::{
 use std::{fs, path::Path};
 
 /// Examples of these need an Emacs, which an offline board does not have, or another host; `live_doors.rs`, `attach.rs` and
+/// `peer.rs`, `live_wait.rs` run those verbs.
+const WITH_OTHERS: [&str; 5] = ["wait", "attach", "eval", "daemon", "peer"];
 /// Options that wait for what others do: `live_wait.rs` and `log.rs` have them.
 const WAITS: [&str; 2] = ["--wait", "--follow"];
-/// `peer.rs` run those verbs.
-const WITH_OTHERS: [&str; 5] = ["wait", "attach", "eval", "daemon", "peer"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
 const OF_A_HOLDER: [&str; 4] = ["done", "fail", "release", "note"];
 

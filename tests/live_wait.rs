@@ -238,6 +238,30 @@ fn a_persons_new_heading_and_the_scheduled_time_wake_those_who_wait() {
 }
 
 #[test]
+fn a_veto_passes_the_task_on_to_the_next_one_who_waits() {
+    let sandbox = Sandbox::new();
+    let hall = Hall::open(&sandbox, "");
+    let eval = |form: &str| assert_eq!(hall.fleet.run(&["eval", form]).code, 0, "{form}");
+    eval(
+        "(add-hook 'fleet-claim-veto-functions \
+         (lambda (_task claim) (and (equal (plist-get claim :agent) \"bee\") \"not you\")))",
+    );
+    let bee = hall.waiter("bee", "10m");
+    hall.until_waiting(1);
+    let ant = hall.waiter("ant", "10m");
+    hall.until_waiting(2);
+    hall.add("T-1");
+    let got = ant.ends();
+    assert_eq!((got.code, task(&got.json())), (0, "T-1"));
+    hall.until_waiting(1);
+    eval("(setq fleet-claim-veto-functions nil)");
+    hall.add("T-2");
+    let got = bee.ends();
+    assert_eq!((got.code, task(&got.json())), (0, "T-2"));
+    hall.close();
+}
+
+#[test]
 fn events_are_lines_of_json_that_go_on_from_a_number() {
     let sandbox = Sandbox::new();
     let hall = Hall::open(&sandbox, "");
