@@ -64,7 +64,6 @@ pub(super) enum Verdict {
 }
 
 /// A verdict, or what comes before it.
-#[expect(clippy::large_enum_variant, reason = "it lives for one call, and nearly always is a verdict")]
 pub(super) enum Vettable {
     Verdict(Verdict),
     Open(Box<Question>),
@@ -113,7 +112,7 @@ impl Engine {
     fn unvetted(&mut self, ask: &Ask, batch: &mut Batch, now: &Now) -> Verdict {
         let request = match self.read(ask) {
             Ok(request) => request,
-            Err(verdict) => return verdict,
+            Err(reply) => return Verdict::Unread(reply),
         };
         match self.verdict(request, ask.caller, None, batch, now) {
             Vettable::Verdict(verdict) | Vettable::Fruitless(verdict) => verdict,
@@ -182,14 +181,14 @@ impl Engine {
         }
     }
 
-    /// The request that was sent, if it is one for this board.
-    pub(super) fn read(&self, ask: &Ask) -> Result<Request, Verdict> {
-        let request = parse(&ask.json).map_err(Verdict::Unread)?;
+    /// The request that was sent, if it is one for this board; else what is said to that.
+    pub(super) fn read(&self, ask: &Ask) -> Result<Request, Box<Reply>> {
+        let request = parse(&ask.json)?;
         let other = request.board.as_deref().filter(|board| !self.is_board(Path::new(board)));
         let refused = other.map(|other| self.another_board(other)).or_else(|| wait::unfit(&request, ask.caller).err());
         match refused {
             None => Ok(request),
-            Some(failure) => Err(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), failure)))),
+            Some(failure) => Err(Box::new(Reply::refused(Some(&request.id), failure))),
         }
     }
 

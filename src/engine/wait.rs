@@ -144,7 +144,7 @@ impl<D> Waiters<D> {
         let mut turn = Turn { batch, verdicts: Vec::new(), open: Vec::new(), vetoes, is_gone, now };
         for pending in asks {
             match engine.read(&pending.ask) {
-                Err(verdict) => turn.verdicts.push((pending.door, verdict)),
+                Err(reply) => turn.verdicts.push((pending.door, Verdict::Unread(reply))),
                 Ok(request) => self.take(engine, request, pending, &mut turn),
             }
         }
