@@ -42,6 +42,7 @@
 (require 'fleet-hooks)
 (require 'fleet-trust)
 (require 'fleet-rescue)
+(require 'fleet-wake)
 
 (declare-function fleet--mod-open "ext:fleet-module.so" (path socket pipe))
 (declare-function fleet--mod-close "ext:fleet-module.so" ())
@@ -241,6 +242,7 @@ TICKET is the request that the caller waits for, if it is one."
     (when fleet-claim-veto-functions
       (while (fleet-hooks-ask ticket)
         (fleet-board--take now)))
+    (fleet-wake-waiters now)
     (fleet-board--quietly
       (fleet-hooks-soon))))
 
@@ -337,7 +339,7 @@ person is at work, wait for a command or the next second."
         (let ((trouble (fleet--mod-settle nil)))
           (when (stringp trouble)
             (fleet--mod-notice trouble)))
-        (when (> (fleet--mod-pending) 0)
+        (when (or (> (fleet--mod-pending) 0) (eq 0 (fleet-wake-ms)))
           (fleet-board--process)))
       (when fleet-board--changed
         (setq fleet-board--changed nil)
@@ -560,6 +562,7 @@ non-nil if a board was served."
     (when (timerp timer)
       (cancel-timer timer)))
   (fleet-save-cancel)
+  (fleet-wake-cancel)
   (when (and (fboundp 'fleet--mod-is-open) (fleet--mod-is-open))
     (when (fleet-board-buffer)
       (fleet-board--quietly

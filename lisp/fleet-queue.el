@@ -144,7 +144,7 @@ that puts the reply into words; they are shown, and a refusal becomes a
 ;;;; Holding a task
 
 ;;;###autoload (autoload 'fleet-claim "fleet" nil t)
-(cl-defun fleet-claim (&optional task agent &key tags resume lease id show)
+(cl-defun fleet-claim (&optional task agent &key tags resume lease id show wait)
   "Make AGENT the holder of TASK and return the reply.
 Without TASK, or with an empty one, that is the best task which is ready
 for AGENT and has all TAGS.  With RESUME, a running claim of TASK by
@@ -155,10 +155,17 @@ claim lasts without a sign of life, 0 for ever.  The reply has the whole
 AGENT defaults to `fleet-agent'; with a prefix argument, ask for it.
 ID names the request: a repeat under the same ID returns the first reply.
 With SHOW, as in interactive use, tell the outcome in the echo area.
-To take a claim back, use `fleet-release', not undo."
+To take a claim back, use `fleet-release', not undo.
+
+There is no WAIT here as `fleet claim --wait' has it: Emacs would stand
+still.  Claim again in a function of `fleet-event-functions'."
   (interactive
    (list (fleet-queue--read-task "Claim task" "pending")
          (fleet-queue--read-agent) :show t))
+  (when wait
+    (signal 'fleet-usage-error
+            '("a claim that waits would make Emacs stand still" :reason "cannot-wait"
+              :hint "claim again in a function of `fleet-event-functions'")))
   (fleet-queue--ask agent `(:verb "claim" :task ,task :tags ,tags :resume ,resume :lease_secs ,lease)
                     id (and show #'fleet-queue--claimed)))
 

@@ -21,7 +21,7 @@ fn ask(board: &Path, id: &str, call: Call) -> Reply {
 }
 
 fn claim(task: &str) -> Call {
-    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: None }
+    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: None, wait_ms: None }
 }
 
 #[test]

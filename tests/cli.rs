@@ -83,7 +83,10 @@ fn a_claim_prints_the_whole_task_and_takes_the_agent_from_the_environment() {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     let request = &server.join().expect("served")[0];
-    assert_eq!(request.call, Call::Claim { task: None, tags: vec!["deploy".into()], resume: false, lease_secs: None });
+    assert_eq!(
+        request.call,
+        Call::Claim { task: None, tags: vec!["deploy".into()], resume: false, lease_secs: None, wait_ms: None }
+    );
 }
 
 #[test]

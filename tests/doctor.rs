@@ -204,6 +204,7 @@ fn an_owner_that_keeps_silent_or_waits_for_a_restart_is_named() {
         number: 7,
         unapplied: 0,
         unsaved: 0,
+        waiting: 0,
         counts: Default::default(),
         notices: vec!["look here".into()],
     };

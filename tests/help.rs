@@ -7,8 +7,10 @@ use crate::support::{
 use std::{fs, path::Path};
 
 /// Examples of these need an Emacs, which an offline board does not have, or another host; `live_doors.rs`, `attach.rs` and
-/// `peer.rs` run those verbs.
-const WITH_OTHERS: [&str; 4] = ["attach", "eval", "daemon", "peer"];
+/// `peer.rs`, `live_wait.rs` run those verbs.
+const WITH_OTHERS: [&str; 5] = ["wait", "attach", "eval", "daemon", "peer"];
+/// Options that wait for what others do: `live_wait.rs` and `log.rs` have them.
+const WAITS: [&str; 2] = ["--wait", "--follow"];
 /// What only the holder of a task may do: its examples follow the one of `claim`.
 const OF_A_HOLDER: [&str; 5] = ["done", "fail", "renew", "release", "note"];
 
@@ -49,7 +51,9 @@ fn every_example_of_a_help_text_works_as_typed() {
     for verb in verbs {
         let help = Sandbox::new().fleet(&[verb, "--help"]).stdout;
         assert!(!examples(&help).is_empty(), "{verb}");
-        for example in examples(&help) {
+        for example in
+            examples(&help).into_iter().filter(|example| !WAITS.iter().any(|option| example.contains(option)))
+        {
             let sandbox = example_board();
             if OF_A_HOLDER.contains(&verb) {
                 assert_eq!(offline(&sandbox, "claim TASK-001 --agent timmy").code, 0);

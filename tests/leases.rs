@@ -71,7 +71,7 @@ fn r7_a_sign_of_life_begins_the_lease_anew() {
     let lives: [fn() -> Call; 3] = [
         || desk::renew("T-1", None),
         || desk::note("T-1", None),
-        || Call::Claim { task: Some("T-1".into()), tags: vec![], resume: true, lease_secs: None },
+        || Call::Claim { task: Some("T-1".into()), tags: vec![], resume: true, lease_secs: None, wait_ms: None },
     ];
     for live in lives {
         let mut desk = claimed();

@@ -75,7 +75,8 @@ fn r6_the_holder_gets_its_running_claim_back_only_by_resume() {
     let mut desk = Desk::new(BOARD);
     let first = desk.ask("timmy", desk::claim("T-1"));
     assert_eq!(reason(&desk.ask("timmy", desk::claim("T-1"))), "held-by-you");
-    let resume = || Call::Claim { task: Some("T-1".into()), tags: vec![], resume: true, lease_secs: None };
+    let resume =
+        || Call::Claim { task: Some("T-1".into()), tags: vec![], resume: true, lease_secs: None, wait_ms: None };
     let again = desk.ask("timmy", resume());
     assert_eq!((again.token, again.replayed), (first.token, true));
     assert_eq!(again.task.and_then(|task| task.body), first.task.and_then(|task| task.body));

@@ -356,3 +356,39 @@ fn a_client_waits_no_longer_than_it_said() {
     assert!(matches!(answer, Err(ClientError::TimedOut)));
     assert!(began.elapsed() < SOON / 2);
 }
+
+#[test]
+fn a_client_that_closed_its_connection_is_gone_and_one_that_only_sends_no_more_is_not() {
+    let place = place();
+    let (send, handles) = mpsc::channel();
+    let send = Mutex::new(send);
+    let take =
+        move |_: Peer, _: Vec<u8>, reply: ReplyHandle| send.lock().expect("whole").send(reply).expect("received");
+    let _server = serve(SocketServer::bind(&place.socket).expect("bound"), take);
+    let mut stream = raw(&place.socket);
+    write_frame(&mut stream, b"1", 10).expect("sent");
+    let handle = handles.recv_timeout(SOON).expect("a request");
+    assert!(!handle.is_gone());
+    stream.shutdown(std::net::Shutdown::Write).expect("shut");
+    assert!(!handle.is_gone(), "it still reads");
+    drop(stream);
+    assert!(handle.is_gone());
+}
+
+#[test]
+fn a_server_that_closes_lets_the_replies_go_out_that_it_was_given() {
+    let place = place();
+    let (send, handles) = mpsc::channel();
+    let send = Mutex::new(send);
+    let take =
+        move |_: Peer, _: Vec<u8>, reply: ReplyHandle| send.lock().expect("whole").send(reply).expect("received");
+    let mut server = serve(SocketServer::bind(&place.socket).expect("bound"), take);
+    let mut streams: Vec<UnixStream> = (0..50).map(|_| raw(&place.socket)).collect();
+    streams.iter_mut().for_each(|stream| write_frame(stream, b"1", 10).expect("sent"));
+    let asked: Vec<ReplyHandle> = streams.iter().map(|_| handles.recv_timeout(SOON).expect("a request")).collect();
+    asked.into_iter().for_each(|handle| handle.send(b"last words".to_vec()));
+    server.close();
+    for stream in &streams {
+        assert_eq!(rest(stream), "10\nlast words\n");
+    }
+}

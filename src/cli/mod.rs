@@ -16,8 +16,9 @@ mod ui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    add, append, archive, attach, claim, completions, config, daemon, doctor, done, eval, fail as fail_verb, halt,
-    list, log, man, note, peer, poll, release, renew, report, requeue, resume, show, skill, skip, status, verify,
+    add, append, archive, attach, claim, completions, config, daemon, doctor, done, eval, events, fail as fail_verb,
+    halt, list, log, man, note, peer, poll, release, renew, report, requeue, resume, show, skill, skip, status, verify,
+    wait,
 };
 use fail::Refused;
 use options::{GlobalOptions, Settings};
@@ -45,6 +46,7 @@ struct Cli {
 enum Verb {
     Poll(poll::PollArgs),
     Claim(claim::ClaimArgs),
+    Wait(wait::WaitArgs),
     Done(done::DoneArgs),
     Fail(fail_verb::FailArgs),
     Renew(renew::RenewArgs),
@@ -62,6 +64,7 @@ enum Verb {
     Halt(halt::HaltArgs),
     Resume(resume::ResumeArgs),
     Log(log::LogArgs),
+    Events(events::EventsArgs),
     Verify(verify::VerifyArgs),
     Eval(eval::EvalArgs),
     Attach(attach::AttachArgs),
@@ -112,6 +115,7 @@ impl Cli {
         match self.verb {
             Verb::Poll(args) => poll::run(args, &settings),
             Verb::Claim(args) => claim::run(args, &settings),
+            Verb::Wait(args) => wait::run(args, &settings),
             Verb::Done(args) => done::run(args, &settings),
             Verb::Fail(args) => fail_verb::run(args, &settings),
             Verb::Renew(args) => renew::run(args, &settings),
@@ -129,6 +133,7 @@ impl Cli {
             Verb::Halt(args) => halt::run(&args, &settings),
             Verb::Resume(args) => resume::run(&args, &settings),
             Verb::Log(args) => log::run(args, &settings),
+            Verb::Events(args) => events::run(&args, &settings),
             Verb::Verify(args) => verify::run(args, &settings),
             Verb::Eval(args) => eval::run(args, &settings),
             Verb::Attach(args) => attach::run(args, &settings),

@@ -1,6 +1,9 @@
 //! Points in time as people write them: a date, a time of today, or how long ago; local time throughout.
 
-use crate::{adapters::clock, core::time::Stamp};
+use crate::{
+    adapters::clock,
+    core::{time::Stamp, wire::WAIT_MS_MAX},
+};
 use jiff::civil;
 
 /// The longest way back that can be asked for, in milliseconds: a hundred years.
@@ -38,6 +41,16 @@ pub fn span_ms(text: &str) -> Option<i64> {
         }
     }
     (number.is_none() && !text.is_empty() && total <= AGO_MS_MAX).then_some(total)
+}
+
+/// For how long to wait, such as `30s`, `10m` or `1h`, in milliseconds.
+pub fn wait_ms(text: &str) -> Result<u64, String> {
+    let ms = span_ms(text.trim()).and_then(|ms| u64::try_from(ms).ok());
+    let ms = ms.ok_or_else(|| format!("`{text}` is no length of time: use 30s, 10m, 1h"))?;
+    if ms > WAIT_MS_MAX {
+        return Err(format!("`{text}` is longer than a day, the longest time to wait"));
+    }
+    Ok(ms)
 }
 
 fn unit_ms(unit: char) -> Option<i64> {

@@ -27,6 +27,9 @@ pub const RETRIES_MAX: u32 = 3;
 /// The pause before the first retry; it doubles with each.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Seconds after which something that is not ready is asked for again, where the way to the owner cannot wait.
+pub const WAIT_EVERY_SECS: u64 = 2;
+
 /// Which transports may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
@@ -90,12 +93,35 @@ pub fn ask(settings: &Settings, request: &Request) -> Result<(Reply, &'static st
         (None, Via::Emacsclient) => &[Way::Emacsclient],
         (None, Via::Ssh) => unreachable!("refused when the settings were made"),
     };
-    let deadline = Instant::now() + settings.timeout;
+    // The time to wait comes on top of the time in which an answer must come.
+    let until = Instant::now() + Duration::from_millis(request.call.wait_ms().unwrap_or_default());
+    loop {
+        let (reply, way) = go_all(ways, settings, request, until)?;
+        let is_in_vain = reply.error.as_ref().is_some_and(|error| error.reason == "nothing-ready");
+        if !is_in_vain || way == Way::Socket.name() || left(until).is_zero() {
+            return Ok((reply, way));
+        }
+        // Emacs cannot wait: its main thread would stand still.
+        thread::sleep(Duration::from_secs(WAIT_EVERY_SECS).min(left(until)));
+    }
+}
+
+/// Tries all ways, one after the other.
+fn go_all(
+    ways: &[Way<'_>],
+    settings: &Settings,
+    request: &Request,
+    until: Instant,
+) -> Result<(Reply, &'static str), Failure> {
+    let mut deadline = Instant::now() + settings.timeout;
     let remote = settings.remote.as_ref();
     let mut trail = Trail { request, remote, causes: Vec::new(), in_doubt: false, host_answers: false };
     for way in ways {
-        if let Some(reply) = go(*way, settings, deadline, &mut trail)? {
+        if let Some(reply) = go(*way, settings, deadline, until, &mut trail)? {
             return Ok((reply, way.name()));
+        }
+        if request.call.wait_ms().is_some() {
+            deadline = Instant::now() + settings.timeout;
         }
     }
     Err(trail.ended(&settings.board))
@@ -106,8 +132,16 @@ pub fn ask_owner(owner: &OwnerInfo, request: &Request, timeout: Duration) -> Opt
     by_socket(owner, request, Instant::now() + timeout).ok()
 }
 
-/// Tries one way with its retries; `None` when another way may still lead there.
-fn go(way: Way<'_>, settings: &Settings, deadline: Instant, trail: &mut Trail) -> Result<Option<Reply>, Failure> {
+/// Tries one way with its retries; `None` when another way may still lead there. A request that may wait until `until` has
+/// that much longer than `deadline` where the way can wait.
+fn go(
+    way: Way<'_>,
+    settings: &Settings,
+    deadline: Instant,
+    until: Instant,
+    trail: &mut Trail,
+) -> Result<Option<Reply>, Failure> {
+    let deadline = if let Way::Socket = way { deadline + left(until) } else { deadline };
     for attempt in 0..=RETRIES_MAX {
         if attempt > 0 {
             thread::sleep((RETRY_PAUSE * 2u32.pow(attempt - 1)).min(left(deadline)));
@@ -116,10 +150,11 @@ fn go(way: Way<'_>, settings: &Settings, deadline: Instant, trail: &mut Trail) -
             trail.causes.push("the time is up".into());
             return Ok(None);
         }
+        let request = &with_time_left(way, trail.request, until);
         let result = match way {
-            Way::Socket => find_and_ask(settings, trail.request, deadline),
-            Way::Emacsclient => by_emacsclient(settings, trail.request, deadline),
-            Way::Ssh(remote) => far::ask(remote, settings, trail.request, deadline),
+            Way::Socket => find_and_ask(settings, request, deadline),
+            Way::Emacsclient => by_emacsclient(settings, request, deadline),
+            Way::Ssh(remote) => far::ask(remote, settings, request, deadline),
         };
         match result {
             Ok(reply) => return Ok(Some(reply)),
@@ -131,6 +166,13 @@ fn go(way: Way<'_>, settings: &Settings, deadline: Instant, trail: &mut Trail) -
         }
     }
     Ok(None)
+}
+
+/// `request` with the time that it may still wait; with none where the way cannot.
+fn with_time_left(way: Way<'_>, request: &Request, until: Instant) -> Request {
+    let ms = u64::try_from(left(until).as_millis()).unwrap_or(u64::MAX);
+    let ms = request.call.wait_ms().filter(|_| matches!(way, Way::Socket)).map(|_| ms);
+    Request { call: request.call.clone().waiting(ms), ..request.clone() }
 }
 
 /// What the attempts so far came to.

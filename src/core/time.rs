@@ -63,6 +63,11 @@ impl Stamp {
         format!("[{}]", self.local().strftime("%Y-%m-%d %a %H:%M"))
     }
 
+    /// How far the local clock is ahead of UTC, in seconds.
+    pub fn offset_secs(self) -> i32 {
+        self.offset_secs
+    }
+
     fn offset(self) -> Offset {
         Offset::from_seconds(self.offset_secs).expect("clamped by new")
     }

@@ -14,6 +14,8 @@ pub const WIRE_VERSION: u32 = 1;
 pub const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// The largest reply, in bytes of JSON.
 pub const REPLY_BYTES_MAX: usize = 256 << 20;
+/// The longest that a request may wait until something is ready, in milliseconds: a day.
+pub const WAIT_MS_MAX: u64 = 86_400_000;
 
 /// One request: who asks for what, under which id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,9 @@ pub enum Call {
         // Absent means absent in the digest of the request too, so that it is the same as before there were leases.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lease_secs: Option<u64>,
+        /// With no `task`: milliseconds to wait for a task to become ready, if none is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// Tells that the holder lives: the lease begins anew. Changes nothing else and is not journaled.
     Renew {
@@ -72,6 +77,15 @@ pub enum Call {
         /// How long the lease is from now on, 0 for ever; as before if absent.
         #[serde(default)]
         lease_secs: Option<u64>,
+    },
+    /// Lists what is ready as `poll` does, but waits until there is something.
+    Wait {
+        /// Only tasks with all of these tags.
+        #[serde(default)]
+        tags: Vec<String>,
+        /// Milliseconds to wait if nothing is ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// Closes a task as done.
     Done {
@@ -415,6 +429,9 @@ pub struct StatusInfo {
     pub unapplied: u64,
     /// Events that the file does not hold yet.
     pub unsaved: u64,
+    /// Requests that wait until something is ready for them.
+    #[serde(default)]
+    pub waiting: u64,
     /// Tasks per state.
     pub counts: BTreeMap<String, u64>,
     /// Things an operator should look at.
@@ -429,6 +446,7 @@ impl Call {
             Call::Poll { .. } => "poll",
             Call::Claim { .. } => "claim",
             Call::Renew { .. } => "renew",
+            Call::Wait { .. } => "wait",
             Call::Done { .. } => "done",
             Call::Fail { .. } => "fail",
             Call::Release { .. } => "release",
@@ -448,11 +466,28 @@ impl Call {
         }
     }
 
+    /// For how many milliseconds the answer may wait until something is ready; absent where it never does.
+    pub fn wait_ms(&self) -> Option<u64> {
+        match self {
+            Call::Claim { wait_ms, .. } | Call::Wait { wait_ms, .. } => *wait_ms,
+            _ => None,
+        }
+    }
+
+    /// The same call with another time to wait; calls that never wait stay as they are.
+    pub fn waiting(mut self, ms: Option<u64>) -> Self {
+        if let Call::Claim { wait_ms, .. } | Call::Wait { wait_ms, .. } = &mut self {
+            *wait_ms = ms;
+        }
+        self
+    }
+
     /// Whether the verb only reads.
     pub fn is_read(&self) -> bool {
         matches!(
             self,
             Call::Poll { .. }
+                | Call::Wait { .. }
                 | Call::Show { .. }
                 | Call::List { .. }
                 | Call::Status

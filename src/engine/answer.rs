@@ -239,6 +239,7 @@ impl Engine {
             number: self.last(),
             unapplied: self.queue.iter().filter(|work| work.number().is_some()).count() as u64,
             unsaved: self.unsaved,
+            waiting: self.waiters as u64,
             counts,
             notices: self.notices.iter().cloned().collect(),
         }

@@ -17,6 +17,7 @@ mod report;
 mod request;
 mod save;
 mod vet;
+mod wait;
 
 pub mod log;
 pub mod offline;
@@ -27,6 +28,7 @@ pub use open::OpenError;
 pub use request::{Answer, Ask, Caller};
 pub use save::{SaveError, Saved};
 pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
+pub use wait::{Decided, Pending, WAITERS_MAX, Waiters};
 
 use crate::{
     adapters::{
@@ -127,6 +129,8 @@ pub struct Engine {
     /// Why the file is not being written at the moment.
     paused: Option<String>,
     halt: Option<HaltFile>,
+    /// How many requests waiting at the last decision until something is ready.
+    waiters: usize,
 }
 
 impl Engine {

@@ -89,6 +89,7 @@ impl Engine {
             notices: VecDeque::new(),
             news_from: history.news_from,
             in_conflict: false,
+            waiters: 0,
             paused: None,
             halt: policy.halt,
         };

@@ -7,6 +7,7 @@ use super::{
     fresh_id,
     log::{Commit, Precondition, chain},
     vet::{Question, Vetted, Vetting},
+    wait,
 };
 use crate::adapters::{halt::HaltFile, owner};
 use crate::core::{
@@ -45,11 +46,13 @@ pub struct Ask {
 }
 
 /// What became of one request before the batch was made durable.
-enum Verdict {
+pub(super) enum Verdict {
     /// Answer as it is: it was not even looked at.
     Unread(Box<Reply>),
     /// Nothing changes: the reply is rendered after the sync, from what the batch left.
     Read(Request),
+    /// What was found, as it was then: what others do in the same batch does not change it.
+    Found(Request, Box<Reply>),
     /// It was refused, perhaps because of what others did in the same batch.
     Refused(Request, Failure),
     /// Event number so and so.
@@ -60,17 +63,33 @@ enum Verdict {
     Archived(Request, Box<Archiving>),
 }
 
-/// A verdict, or the question that comes before it.
-#[expect(clippy::large_enum_variant, reason = "it lives for one call, and nearly always is a verdict")]
-enum Vettable {
+/// A verdict, or what comes before it.
+pub(super) enum Vettable {
     Verdict(Verdict),
     Open(Box<Question>),
+    /// Nothing is ready, and the request would rather wait than hear this verdict.
+    Fruitless(Verdict),
+}
+
+/// Decisions that are made durable together.
+pub(super) struct Batch {
+    /// What the first decision sees, before they fold in each other.
+    seen: Precondition,
+    first: u64,
+    events: Vec<Event>,
 }
 
 /// A decided request whose reply is not worded yet.
 pub struct Answer {
     verdict: Verdict,
     failed: Option<String>,
+}
+
+impl Answer {
+    /// The answer for `verdict`, whose batch `failed` to become durable if it says why.
+    pub(super) fn new(verdict: Verdict, failed: &Option<String>) -> Self {
+        Self { verdict, failed: failed.clone() }
+    }
 }
 
 impl Engine {
@@ -82,28 +101,37 @@ impl Engine {
         self.decide(asks, now).into_iter().map(|answer| self.rendered(answer, now)).collect()
     }
 
-    /// The first half of [`Engine::handle`]: decided and durable, not yet put into words.
+    /// The first half of [`Engine::handle`]: decided and durable, not yet put into words. Nobody waits, and nobody is asked.
     pub fn decide(&mut self, asks: &[Ask], now: &Now) -> Vec<Answer> {
-        let unvetted = asks.iter().map(|ask| (ask, None));
-        let decided = self.decide_vetted(unvetted, now).into_iter();
-        decided.map(|answer| answer.expect("a claim without vetting raises no question")).collect()
+        let mut batch = self.begin(now);
+        let verdicts: Vec<Verdict> = asks.iter().map(|ask| self.unvetted(ask, &mut batch, now)).collect();
+        let failed = self.end(batch, now);
+        verdicts.into_iter().map(|verdict| Answer::new(verdict, &failed)).collect()
     }
 
-    /// As [`Engine::decide`], but a claim that comes with a vetting takes no task that the vetting does not allow. If the
-    /// vetting says nothing of the task that it would take, nothing was decided and the question comes back.
-    pub fn decide_vetted<'a>(
-        &mut self,
-        asks: impl Iterator<Item = (&'a Ask, Option<&'a Vetting>)>,
-        now: &Now,
-    ) -> Vec<Result<Answer, Box<Question>>> {
-        let mut events = Vec::new();
-        // What the decisions see, before they fold in each other.
-        let seen = Precondition { last: self.model.ledger.last };
-        let first = self.log.next();
+    fn unvetted(&mut self, ask: &Ask, batch: &mut Batch, now: &Now) -> Verdict {
+        let request = match self.read(ask) {
+            Ok(request) => request,
+            Err(reply) => return Verdict::Unread(reply),
+        };
+        match self.verdict(request, ask.caller, None, batch, now) {
+            Vettable::Verdict(verdict) | Vettable::Fruitless(verdict) => verdict,
+            Vettable::Open(_) => unreachable!("a claim without vetting raises no question"),
+        }
+    }
+
+    /// Begins a batch of decisions.
+    pub(super) fn begin(&mut self, now: &Now) -> Batch {
         self.look_at_clock(now);
-        let verdicts: Vec<Result<Verdict, Box<Question>>> =
-            asks.map(|(ask, vetting)| self.verdict(ask, vetting, first, &mut events, now)).collect();
-        // After all that waits was heard: a renewal may have been on its way in time (R7).
+        let seen = Precondition { last: self.model.ledger.last };
+        Batch { seen, first: self.log.next(), events: Vec::new() }
+    }
+
+    /// Makes a batch durable and queues its edits; why that failed, if it did.
+    ///
+    /// Claims whose lease ran out end with it, after all that came was heard: a renewal may have come in time (R7).
+    pub(super) fn end(&mut self, batch: Batch, now: &Now) -> Option<String> {
+        let Batch { seen, first, mut events } = batch;
         self.expire(first, &mut events, now);
         let failed = if events.is_empty() { None } else { self.make_durable(seen, &events) };
         if failed.is_none() {
@@ -112,8 +140,7 @@ impl Engine {
             self.queue.extend(shown.map(|(number, event)| Work::Event(number, Box::new(event))));
             self.unsaved += (self.queue.len() - before) as u64;
         }
-        let answer = |verdict| Answer { verdict, failed: failed.clone() };
-        verdicts.into_iter().map(|verdict| verdict.map(answer)).collect()
+        failed
     }
 
     /// The second half: the reply to one request. It is sent only if all that it has seen is durable (R2, R4).
@@ -131,6 +158,8 @@ impl Engine {
             (Verdict::Read(request), why) => {
                 Reply::refused(Some(&request.id), journal_stopped(why.unwrap_or_default()))
             }
+            (Verdict::Found(_, reply), None) => *reply,
+            (Verdict::Found(request, _), Some(why)) => Reply::refused(Some(&request.id), journal_stopped(why)),
             (Verdict::Changed(request, number), None) => self.answer_changed(&request, number, now),
             (Verdict::Repeated(request, answered), None) => self.answer_repeated(&request, &answered, now),
             (Verdict::Archived(request, archiving), None) => self.answer_archived(&request, *archiving),
@@ -156,33 +185,38 @@ impl Engine {
         }
     }
 
-    fn verdict(
-        &mut self,
-        ask: &Ask,
-        vetting: Option<&Vetting>,
-        first: u64,
-        events: &mut Vec<Event>,
-        now: &Now,
-    ) -> Result<Verdict, Box<Question>> {
-        let request = match parse(&ask.json) {
-            Ok(request) => request,
-            Err(reply) => return Ok(Verdict::Unread(reply)),
-        };
-        self.look_at_halt();
-        if let Some(other) = request.board.as_deref().filter(|board| !self.is_board(Path::new(board))) {
-            return Ok(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), self.another_board(other)))));
+    /// The request that was sent, if it is one for this board; else what is said to that.
+    pub(super) fn read(&self, ask: &Ask) -> Result<Request, Box<Reply>> {
+        let request = parse(&ask.json)?;
+        let other = request.board.as_deref().filter(|board| !self.is_board(Path::new(board)));
+        let refused = other.map(|other| self.another_board(other)).or_else(|| wait::unfit(&request, ask.caller).err());
+        match refused {
+            None => Ok(request),
+            Some(failure) => Err(Box::new(Reply::refused(Some(&request.id), failure))),
         }
-        Ok(match self.log.stopped() {
+    }
+
+    /// What `request` comes to now, as a part of `batch`.
+    pub(super) fn verdict(
+        &mut self,
+        request: Request,
+        caller: Caller,
+        vetting: Option<&Vetting>,
+        batch: &mut Batch,
+        now: &Now,
+    ) -> Vettable {
+        self.look_at_halt();
+        match self.log.stopped() {
             Some(why) if request.call != Call::Status => {
-                Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why))))
+                Vettable::Verdict(Verdict::Unread(Box::new(Reply::refused(Some(&request.id), journal_stopped(why)))))
             }
-            _ if request.call.is_read() => Verdict::Read(request),
-            _ => match self.change(&request, ask, vetting, first, events, now) {
-                Ok(Vettable::Verdict(verdict)) => verdict,
-                Ok(Vettable::Open(question)) => return Err(question),
-                Err(failure) => Verdict::Refused(request, failure),
+            _ if matches!(request.call, Call::Wait { .. }) => self.found(request, now),
+            _ if request.call.is_read() => Vettable::Verdict(Verdict::Read(request)),
+            _ => match self.change(&request, caller, vetting, batch, now) {
+                Ok(vettable) => vettable,
+                Err(failure) => Vettable::Verdict(Verdict::Refused(request, failure)),
             },
-        })
+        }
     }
 
     /// Whether `path` leads to the board of this engine.
@@ -199,14 +233,14 @@ impl Engine {
     fn change(
         &mut self,
         request: &Request,
-        ask: &Ask,
+        caller: Caller,
         vetting: Option<&Vetting>,
-        first: u64,
-        events: &mut Vec<Event>,
+        batch: &mut Batch,
         now: &Now,
     ) -> Result<Vettable, Failure> {
+        let (first, events) = (batch.first, &mut batch.events);
         if matches!(request.call, Call::Halt { .. } | Call::Resume) {
-            return self.stop_or_go(request, ask.caller, first, events, now).map(Vettable::Verdict);
+            return self.stop_or_go(request, caller, first, events, now).map(Vettable::Verdict);
         }
         let agent = request.agent.clone().ok_or_else(|| {
             Failure::new(Code::Usage, "no-agent", format!("`{}` needs to know who asks", request.call.verb()))
@@ -220,7 +254,7 @@ impl Engine {
         if let Call::Renew { task, token, lease_secs } = &request.call {
             let renewed = decide::renew(&self.model, &agent, task, *token, *lease_secs);
             let id = renewed.map_err(|refusal| answer::failure(&refusal))?;
-            self.renewed(&id, *lease_secs, (&by, ask.caller), first, events, now);
+            self.renewed(&id, *lease_secs, (&by, caller), first, events, now);
             return Ok(Vettable::Verdict(Verdict::Read(request.clone())));
         }
         if let Call::Claim { task: Some(name), resume: true, lease_secs, .. } = &request.call
@@ -228,17 +262,17 @@ impl Engine {
         {
             let secs = lease_secs.map(|secs| self.model.leases.granted(Some(secs))).transpose();
             let secs = secs.map_err(|refusal| answer::failure(&refusal))?;
-            self.renewed(&id, secs, (&by, ask.caller), first, events, now);
+            self.renewed(&id, secs, (&by, caller), first, events, now);
             return Ok(Vettable::Verdict(verdict));
         }
         if let Call::Archive { .. } = &request.call {
-            let asked = (Asked { id: request.id.clone(), digest }, &by, ask.caller);
+            let asked = (Asked { id: request.id.clone(), digest }, &by, caller);
             let archiving = self.archive(request, asked, first, events, now)?;
             self.fills_archives = true;
             return Ok(Vettable::Verdict(Verdict::Archived(request.clone(), Box::new(archiving))));
         }
         let fresh = fresh_id(&format!("{agent} {}", request.id));
-        let Caller { via, auth } = ask.caller;
+        let Caller { via, auth } = caller;
         let event = |request, change| Event { at: now.wall, by: by.clone(), via, auth, request, change };
         let vetted = match vetting.filter(|_| matches!(request.call, Call::Claim { .. })) {
             Some(vetting) => self.vetted(request, &agent, vetting, &fresh, now),
@@ -257,6 +291,9 @@ impl Engine {
                     self.begin_lease_anew(&task, None);
                 }
                 Ok(Vettable::Verdict(Verdict::Changed(request.clone(), number)))
+            }
+            Err(refusal) if wait::is_worth_it(request, &refusal) => {
+                Ok(Vettable::Fruitless(Verdict::Refused(request.clone(), answer::failure(&refusal))))
             }
             Err(refusal) => {
                 // The report of a task that was removed by hand is refused, but not lost (R17).
@@ -364,6 +401,7 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
         Call::Halt { .. } | Call::Resume => unreachable!("the HALT file is not decided about"),
         Call::Renew { .. }
         | Call::Poll { .. }
+        | Call::Wait { .. }
         | Call::Show { .. }
         | Call::List { .. }
         | Call::Status
@@ -382,8 +420,11 @@ fn repeated(request: &Request, answered: &Answered, digest: &str) -> Result<Verd
 }
 
 /// A digest of verb and arguments, 16 hex digits: enough to notice a mistake, not meant against malice.
+///
+/// For how long somebody would wait is no part of what they want: a repeat has less time left.
 fn digest(request: &Request) -> String {
-    let call = serde_json::to_vec(&request.call).expect("a call serializes: it has no maps and no foreign types");
+    let call = request.call.clone().waiting(None);
+    let call = serde_json::to_vec(&call).expect("a call serializes: it has no maps and no foreign types");
     Sha256::digest(&call)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -66,6 +66,11 @@ impl Vetting {
         self.answers.push((fingerprint, veto.map(safe::line)));
     }
 
+    /// Whether nothing was said yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+
     fn about(&self, fingerprint: &Fingerprint) -> Option<&Option<String>> {
         self.answers.iter().find(|(about, _)| about == fingerprint).map(|(_, veto)| veto)
     }

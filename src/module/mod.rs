@@ -165,6 +165,13 @@ fn pending() -> Result<i64> {
     with(|session| session.engine.pending() as i64)
 }
 
+/// In how many milliseconds the requests that wait until something is ready must be looked at by `decide`; 0 is now, nil
+/// if there are none.
+#[defun]
+fn wait_ms() -> Result<Option<i64>> {
+    with(|session| session.wait_ms(&clock::now()).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)))
+}
+
 /// Which text must be read again, as (BEG . END), when all between the first PREFIX and the last SUFFIX of TOTAL
 /// characters may have changed.
 ///

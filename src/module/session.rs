@@ -14,9 +14,11 @@ use crate::{
             event::{Auth, Via},
         },
         time::Now,
-        wire::Failure,
+        wire::{Failure, Reply},
     },
-    engine::{Answer, Ask, Caller, Engine, Policy, Question, Saved, Vetting, log::chain, offline::open_failure},
+    engine::{
+        Answer, Ask, Caller, Engine, Pending, Policy, Question, Saved, Waiters, log::chain, offline::open_failure,
+    },
 };
 use serde_json::json;
 use std::{
@@ -34,6 +36,9 @@ const INBOX_MAX: usize = 4_096;
 /// How many replies of this Emacs's own requests are kept for it to fetch.
 const REPLIES_MAX: usize = 1_024;
 
+/// After how many milliseconds it is looked again which of those who wait are gone.
+const GONE_LOOK_MS: u64 = 1_000;
+
 /// What a call hears that came in the middle of another.
 const INTERRUPTED: &str = "Emacs was interrupted in the middle of a call of Fleet's module";
 
@@ -46,11 +51,19 @@ enum To {
     Ticket(i64),
 }
 
+impl To {
+    /// Whether nobody is there any more to hear the answer.
+    fn is_gone(&self) -> bool {
+        match self {
+            To::Socket(handle) => handle.is_gone(),
+            To::Ticket(_) => false,
+        }
+    }
+}
+
 /// A request that waits for the main thread.
 struct Waiting {
-    ask: Ask,
-    to: To,
-    vetting: Vetting,
+    pending: Pending<To>,
     doubt: Option<Doubt>,
 }
 
@@ -72,6 +85,10 @@ struct Inbox {
 pub(super) struct Session {
     pub(super) engine: Engine,
     inbox: Arc<Inbox>,
+    /// Requests that wait until something is ready for them.
+    waiters: Waiters<To>,
+    /// When it was last seen which of those are gone, in ms of the boot clock.
+    gone_looked_ms: u64,
     decided: Vec<(To, Answer)>,
     replies: HashMap<i64, String>,
     window: Option<Window>,
@@ -112,7 +129,18 @@ impl Session {
         let answer =
             json!({ "ok": true, "path": path, "socket": info.socket, "number": number, "news_from": news_from });
         let (decided, replies) = (Vec::new(), HashMap::new());
-        *place = Some(Self { engine, inbox, decided, replies, window: None, next_ticket: 0, next_question: 0, server });
+        *place = Some(Self {
+            engine,
+            inbox,
+            waiters: Waiters::default(),
+            gone_looked_ms: 0,
+            decided,
+            replies,
+            window: None,
+            next_ticket: 0,
+            next_question: 0,
+            server,
+        });
         Ok(answer.to_string())
     }
 
@@ -129,18 +157,32 @@ impl Session {
         let waiting: Vec<Waiting> = lock(&self.inbox.waiting).drain(..).collect();
         let (mut open, asks): (Vec<Waiting>, Vec<Waiting>) =
             waiting.into_iter().partition(|waiting| waiting.is_in_doubt(vetoes));
-        let vetted = asks.iter().map(|waiting| (&waiting.ask, vetoes.then_some(&waiting.vetting)));
-        let answers = self.engine.decide_vetted(vetted, now);
-        let before = self.decided.len();
-        for (waiting, answer) in asks.into_iter().zip(answers) {
-            match answer {
-                Ok(answer) => self.decided.push((waiting.to, answer)),
-                Err(question) => open.push(Waiting { doubt: Some(Doubt { question, asked_as: None }), ..waiting }),
-            }
-        }
+        let asks = asks.into_iter().map(|waiting| waiting.pending).collect();
+        self.drop_gone_waiters(now);
+        let decided = self.waiters.decide(&mut self.engine, asks, vetoes, &To::is_gone, now);
+        let count = decided.answers.len();
+        self.decided.extend(decided.answers);
+        let doubted = decided.open.into_iter().map(|(pending, question)| {
+            let doubt = Some(Doubt { question, asked_as: None });
+            Waiting { pending, doubt }
+        });
+        open.extend(doubted);
         let mut queue = lock(&self.inbox.waiting);
         open.into_iter().rev().for_each(|waiting| queue.push_front(waiting));
-        (self.decided.len() - before) as i64
+        count as i64
+    }
+
+    /// In how many milliseconds the requests that wait until something is ready must be looked at; `None` if none does.
+    pub(super) fn wait_ms(&self, now: &Now) -> Option<u64> {
+        self.waiters.ms_left(&self.engine, now)
+    }
+
+    /// Once in a while: a client that is gone keeps no connection because it was waiting.
+    fn drop_gone_waiters(&mut self, now: &Now) {
+        if now.boot_ms.saturating_sub(self.gone_looked_ms) >= GONE_LOOK_MS {
+            self.gone_looked_ms = now.boot_ms;
+            self.waiters.drop_gone(To::is_gone);
+        }
     }
 
     /// The next claim about which Lisp has to be asked, as JSON; with `ticket` only that one's.
@@ -149,7 +191,7 @@ impl Session {
         let mut asked = queue.iter_mut().filter(|waiting| waiting.is_of(ticket));
         let (caller, doubt) = asked.find_map(|waiting| {
             let doubt = waiting.doubt.as_mut().filter(|doubt| doubt.asked_as.is_none())?;
-            Some((waiting.ask.caller, doubt))
+            Some((waiting.pending.ask.caller, doubt))
         })?;
         self.next_question += 1;
         doubt.asked_as = Some(self.next_question);
@@ -168,7 +210,7 @@ impl Session {
         if let Some(waiting) = queue.iter_mut().find(is_it)
             && let Some(doubt) = waiting.doubt.take()
         {
-            waiting.vetting.answer(doubt.question.fingerprint, veto);
+            waiting.pending.vetting.answer(doubt.question.fingerprint, veto);
         }
     }
 
@@ -222,7 +264,7 @@ impl Session {
 
 impl Waiting {
     fn new(ask: Ask, to: To) -> Self {
-        Self { ask, to, vetting: Vetting::default(), doubt: None }
+        Self { pending: Pending::new(ask, to), doubt: None }
     }
 
     /// Whether an answer of Lisp's must come first. Without `vetoes` only one that Lisp is thinking about.
@@ -231,13 +273,20 @@ impl Waiting {
     }
 
     fn is_of(&self, ticket: Option<i64>) -> bool {
-        ticket.is_none_or(|ticket| matches!(self.to, To::Ticket(own) if own == ticket))
+        ticket.is_none_or(|ticket| matches!(self.pending.door, To::Ticket(own) if own == ticket))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The server goes first: nobody is promised an answer by an owner that is gone.
+        // Those who only wait can be told what became of them. Nobody else is promised an answer by an owner that is gone.
+        for (id, to) in self.waiters.dismiss() {
+            if let To::Socket(handle) = to {
+                handle.send(super::json(&Reply::refused(Some(&id), given_back())).into_bytes());
+            }
+        }
+        lock(&self.inbox.waiting).clear();
+        self.decided.clear();
         self.server.take();
     }
 }
@@ -305,7 +354,7 @@ impl Inbox {
         let mut queue = lock(&self.waiting);
         if queue.len() >= INBOX_MAX {
             drop(queue);
-            if let To::Socket(handle) = waiting.to {
+            if let To::Socket(handle) = waiting.pending.door {
                 let busy = Failure::new(Code::General, "too-many-requests", "too many requests wait for this Emacs");
                 handle.send(refused(busy.hint("try again in a moment with the same request id")).into_bytes());
             }
@@ -318,6 +367,13 @@ impl Inbox {
             let _ = lock(&self.doorbell).write_all(b"!");
         }
     }
+}
+
+/// What those hear who wait when the board is given back.
+fn given_back() -> Failure {
+    let failure =
+        Failure::new(Code::Unreachable, "board-given-back", "the owner of the board ended; nothing was claimed");
+    failure.hint("ask again, with the same request id: the next owner of the board takes it")
 }
 
 fn other_board(open: &Path, wanted: &Path) -> Failure {

@@ -230,7 +230,7 @@ impl<'l> Agent<'l> {
             return match roll {
                 0 => Call::Append { text: format!("{} has nothing to do ✓ {count}", self.name) },
                 1..8 => add(format!("Quay № {count} of {}", self.name)),
-                _ => Call::Claim { task: None, tags: Vec::new(), resume: false, lease_secs: None },
+                _ => Call::Claim { task: None, tags: Vec::new(), resume: false, lease_secs: None, wait_ms: None },
             };
         };
         let token = Some(token);

@@ -282,11 +282,11 @@ pub fn reason(reply: &Reply) -> &str {
 }
 
 pub fn claim(task: &str) -> Call {
-    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: None }
+    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: None, wait_ms: None }
 }
 
 pub fn claim_next() -> Call {
-    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: None }
+    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: None, wait_ms: None }
 }
 
 pub fn done(task: &str, token: Option<Token>) -> Call {
@@ -311,12 +311,12 @@ pub fn renew(task: &str, token: Option<Token>) -> Call {
 
 /// A claim that lasts `secs` without a sign of life.
 pub fn claim_for(task: &str, secs: u64) -> Call {
-    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: Some(secs) }
+    Call::Claim { task: Some(task.into()), tags: vec![], resume: false, lease_secs: Some(secs), wait_ms: None }
 }
 
 /// The best task, for `secs` without a sign of life.
 pub fn claim_next_for(secs: u64) -> Call {
-    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: Some(secs) }
+    Call::Claim { task: None, tags: vec![], resume: false, lease_secs: Some(secs), wait_ms: None }
 }
 
 pub fn skip(task: &str) -> Call {

@@ -12,6 +12,7 @@ use crate::core::{
     wire::{Failure, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply},
 };
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::Mode,
     net::{AddressFamily, Shutdown as NetShutdown, SocketAddrUnix, SocketFlags, SocketType, sockopt},
 };
@@ -38,6 +39,9 @@ const BACKLOG: i32 = 128;
 const STACK_BYTES: usize = 512 << 10;
 /// Pause after a failed accept (out of file descriptors), so that the thread does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a server that ends lets its last replies go out, in milliseconds, for all clients together.
+const LAST_WORDS_MS_MAX: u64 = 500;
 
 /// Why no socket could be made.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +185,7 @@ impl Server {
 
     /// Unlinks the socket, hangs up on every client and waits for the threads to end.
     ///
-    /// Replies that are not written yet are lost: their clients hear that the outcome is unknown.
+    /// Replies that are not written within `LAST_WORDS_MS_MAX` are lost: their clients hear that the outcome is unknown.
     pub fn close(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };
         let ours = self.socket.path.symlink_metadata().is_ok_and(|m| (m.dev(), m.ino()) == self.socket.inode);
@@ -189,6 +193,7 @@ impl Server {
             // Only gone already can go wrong here, and gone is what it should be.
             let _ = std::fs::remove_file(&self.socket.path);
         }
+        self.connections.flush();
         self.connections.close();
         // Wakes the accepting thread: on Linux a listener that is shut down refuses further accepts.
         let _ = rustix::net::shutdown(&self.socket.listener, NetShutdown::Both);
@@ -211,6 +216,12 @@ pub struct ReplyHandle {
 }
 
 impl ReplyHandle {
+    /// Whether the client has closed its connection, so that nobody would read the reply. One that has only said that it
+    /// sends no more still reads.
+    pub fn is_gone(&self) -> bool {
+        self.outbox.as_ref().is_none_or(|outbox| outbox.is_gone())
+    }
+
     /// Hands `reply` to the connection's writer and returns at once; nothing happens if the client is gone.
     pub fn send(mut self, reply: Vec<u8>) {
         if let Some(outbox) = self.outbox.take() {
@@ -242,6 +253,8 @@ struct OutboxState {
     ready_bytes: usize,
     asked: u64,
     written: u64,
+    /// A reply is being written.
+    is_writing: bool,
     /// No more requests will come.
     ended: bool,
     /// The connection is dead.
@@ -265,6 +278,20 @@ impl Outbox {
         Some(ReplyHandle { outbox: Some(self.clone()), place })
     }
 
+    fn is_gone(&self) -> bool {
+        let mut polled = [PollFd::new(&self.stream, PollFlags::empty())];
+        let ends = PollFlags::HUP | PollFlags::ERR;
+        lock(&self.state).closed
+            || poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(ends))
+    }
+
+    /// Waits until everything that has its turn is written, at most until `deadline`.
+    fn flush(&self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let is_under_way = |s: &mut OutboxState| !s.closed && (s.is_writing || s.ready.contains_key(&s.written));
+        drop(self.changed.wait_timeout_while(lock(&self.state), left, is_under_way));
+    }
+
     fn put(&self, place: u64, reply: Vec<u8>) {
         let mut state = lock(&self.state);
         if state.closed {
@@ -286,11 +313,15 @@ impl Outbox {
         let turn = state.written;
         let reply = if state.closed { None } else { state.ready.remove(&turn) };
         state.ready_bytes -= reply.as_ref().map_or(0, Vec::len);
+        state.is_writing = reply.is_some();
         reply
     }
 
     fn wrote(&self) {
-        lock(&self.state).written += 1;
+        let mut state = lock(&self.state);
+        state.written += 1;
+        state.is_writing = false;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -374,6 +405,13 @@ impl Connections {
         for outbox in state.open.values() {
             outbox.close(lock(&outbox.state));
         }
+    }
+
+    /// Lets the replies that were given go out, for a moment.
+    fn flush(&self) {
+        let outboxes: Vec<Arc<Outbox>> = lock(&self.state).open.values().cloned().collect();
+        let deadline = Instant::now() + Duration::from_millis(LAST_WORDS_MS_MAX);
+        outboxes.iter().for_each(|outbox| outbox.flush(deadline));
     }
 
     fn join_all(&self) {

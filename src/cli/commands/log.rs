@@ -4,13 +4,7 @@ mod follow;
 mod table;
 
 use crate::{
-    cli::{
-        fail::{Refused, usage},
-        moment::moment,
-        options::Settings,
-        parse,
-        ui::Outcome,
-    },
+    cli::{fail::Refused, moment::moment, options::Settings, parse, ui::Outcome},
     core::{queue::event::Change, time::Stamp, wire::Call},
 };
 use clap::builder::PossibleValuesParser;
@@ -19,7 +13,7 @@ pub use table::Table;
 /// Show what happened on the board, oldest first
 ///
 /// Times are shown as the clock of the board's host showed them, and read in the time zone of this one.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n  fleet log --task TASK-001 --limit 20\n  fleet log --kind failed --since 3d\n  \
                         fleet log --by timmy --after 100")]
 pub struct LogArgs {
@@ -63,13 +57,19 @@ impl LogArgs {
 
 /// Asks and prints one line per event.
 pub fn run(args: LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
-    if args.follow && settings.offline {
-        return Err(usage("needs-emacs", "--follow needs a running Emacs; --offline has none").into());
-    }
     if args.follow {
-        return follow::run(&args, settings);
+        return follow::run(&args, settings.json, settings);
     }
     let reply = settings.ask(args.call(args.after, args.limit))?;
     let text = Table::new(args.long).lines(reply.events.as_deref().unwrap_or_default());
     Ok(Outcome::of(&reply, text))
+}
+
+/// Prints every event after number `after` as a line of JSON; with `follow` also those to come.
+pub fn stream(after: u64, follow: bool, settings: &Settings) -> Result<Outcome, Refused> {
+    follow::run(
+        &LogArgs { after: Some(after), limit: Some(follow::FOLLOW_EVENTS_MAX), follow, ..LogArgs::default() },
+        true,
+        settings,
+    )
 }

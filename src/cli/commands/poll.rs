@@ -33,6 +33,6 @@ pub fn run(args: PollArgs, settings: &Settings) -> Result<Outcome, Refused> {
 }
 
 /// Loops in the field split each line at its first arrow and take the rest as the task.
-fn arrows(tasks: &[TaskInfo]) -> String {
+pub(super) fn arrows(tasks: &[TaskInfo]) -> String {
     tasks.iter().map(|task| format!("\u{2192} {}\n", headline(task))).collect()
 }

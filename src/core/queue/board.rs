@@ -43,6 +43,7 @@ pub struct Board {
     places: HashMap<u64, u32>,
     agents: Vec<String>,
     next_uid: u64,
+    revision: u64,
 }
 
 /// Why a name does not lead to one task.
@@ -69,10 +70,16 @@ impl Board {
             places: HashMap::new(),
             agents: Vec::new(),
             next_uid: 0,
+            revision: 0,
         };
         board.sections = board.cut(text);
         board.index_all();
         board
+    }
+
+    /// A number that grows with every change of the text.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What the board says about itself.
@@ -219,6 +226,7 @@ impl Board {
 
     /// Makes section `at` the one that was known by `uid`.
     pub fn adopt(&mut self, at: usize, uid: u64) {
+        self.revision += 1;
         self.places.remove(&self.sections[at].uid);
         self.sections[at].uid = uid;
         self.places.insert(uid, at as u32);
@@ -226,6 +234,7 @@ impl Board {
 
     /// Applies edits to section `at`, offsets relative to that section. They never make or destroy a heading.
     pub fn edit(&mut self, at: usize, edits: &[TextEdit]) {
+        self.revision += 1;
         let names = self.sections[at].names();
         self.sections[at].edit(edits, &self.settings);
         self.measure(at);

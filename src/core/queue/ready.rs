@@ -131,6 +131,16 @@ pub fn next<'m>(model: &'m Model, agent: &AgentName, tags: &[String], now: &Now)
     ready(model, Some(agent), tags, now).next()
 }
 
+/// The next moment at which time alone makes a task ready: a backoff ends, or SCHEDULED comes.
+pub fn next_by_time(model: &Model, now: &Now) -> Option<Stamp> {
+    let tasks = model.board.ranks().filter_map(|(_, at)| model.task_at(at)).filter(|t| t.state == State::Pending);
+    let due = tasks.filter_map(|task| match unready(model, &task, now) {
+        Some(Unready::Backoff(until) | Unready::Scheduled(until)) => Some(until),
+        _ => None,
+    });
+    due.min()
+}
+
 fn is_offered(model: &Model, task: &Task<'_>, agent: Option<&AgentName>, tags: &[String], now: &Now) -> bool {
     // Most tasks are another agent's, and that is quickly seen.
     agent.is_none_or(|agent| unassigned(model, task, agent).is_none())

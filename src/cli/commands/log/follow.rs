@@ -10,7 +10,7 @@ use crate::{
         watch::{Watch, Woken},
     },
     cli::{
-        fail::Refused,
+        fail::{Refused, usage},
         options::Settings,
         ui::{self, Outcome},
     },
@@ -26,14 +26,18 @@ use std::time::Duration;
 /// Seconds after which the owner is asked again although nothing was seen to happen.
 pub const FOLLOW_EVERY_SECS: u64 = 2;
 /// Events in one answer.
-const FOLLOW_EVENTS_MAX: u32 = 500;
+pub(super) const FOLLOW_EVENTS_MAX: u32 = 500;
 
-/// Prints until nobody reads it.
-pub fn run(args: &LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
+/// Prints until nobody reads it, or with arguments that do not follow until there is no more; with `json` a line for each
+/// event.
+pub fn run(args: &LogArgs, json: bool, settings: &Settings) -> Result<Outcome, Refused> {
+    if args.follow && settings.offline {
+        return Err(usage("needs-emacs", "--follow needs a running Emacs; --offline has none").into());
+    }
     // Watched before the first question: what comes after its answer is seen.
     let watch = watch(settings);
     let reply = settings.ask(args.call(args.after, args.limit))?;
-    let mut printer = Printer { json: settings.json, table: Table::new(args.long) };
+    let mut printer = Printer { json, table: Table::new(args.long) };
     let mut seen = match args.after {
         // It counted from there, so there may be more than one answer.
         Some(after) => last_of(&reply).unwrap_or(after),
@@ -54,14 +58,14 @@ pub fn run(args: &LogArgs, settings: &Settings) -> Result<Outcome, Refused> {
                 }
                 seen = caught_up(seen, &reply);
             }
-            Err(refused) if may_come_back(refused.failure()) => {
+            Err(refused) if args.follow && may_come_back(refused.failure()) => {
                 if !std::mem::replace(&mut is_gone, true) {
                     ui::tell(&format!("fleet: waiting for the owner of the board: {}", refused.failure().message));
                 }
             }
             Err(refused) => return Err(refused),
         }
-        goes_on &= watch.wait(Duration::from_secs(FOLLOW_EVERY_SECS)) == Woken::Look;
+        goes_on &= args.follow && watch.wait(Duration::from_secs(FOLLOW_EVERY_SECS)) == Woken::Look;
     }
     Ok(Outcome::nothing())
 }

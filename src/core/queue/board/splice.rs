@@ -76,6 +76,7 @@ impl Board {
 
     /// Replaces the sections of `window` by what `text` holds.
     pub fn splice(&mut self, window: &Window, text: &str) -> Spliced {
+        self.revision += 1;
         let range = window.sections.clone();
         let old = self.sections[range.clone()].iter().map(|section| section.text.as_str());
         if !Settings::same_lines(old, text) {
