@@ -139,7 +139,6 @@ impl Engine {
     pub(super) fn brief(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let text = task.section.text.as_str();
         let heading = task.section.heading.as_ref();
-        let planning = heading.and_then(|heading| heading.planning.as_ref());
         let priority = heading.and_then(|heading| heading.priority).map(|span| span.of(text));
         let record = task.record;
         TaskInfo {
@@ -149,8 +148,8 @@ impl Engine {
             keyword: task.keyword.into(),
             priority: priority.map(|cookie| cookie.trim_start_matches("[#").trim_end_matches(']').into()),
             tags: task.at.map(|at| self.model.board.tags(at).into_iter().map(Into::into).collect()).unwrap_or_default(),
-            deadline: planning.and_then(|planning| planning.deadline).map(|span| span.of(text).into()),
-            scheduled: planning.and_then(|planning| planning.scheduled).map(|span| span.of(text).into()),
+            deadline: task.deadline().map(Into::into),
+            scheduled: task.scheduled().map(Into::into),
             holder: task.holder().cloned(),
             token: record.filter(|record| record.holder.is_some()).and_then(|record| record.token),
             attempts: task.attempts(),

@@ -323,7 +323,7 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
     match call {
         Call::Claim { task: Some(name), .. } => decide::claim(model, agent, name, fresh, now),
         Call::Claim { task: None, tags, .. } => decide::claim_next(model, agent, tags, fresh, now),
-        Call::Done { task, token, result } => decide::done(model, agent, task, *token, result.as_deref()),
+        Call::Done { task, token, result } => decide::done(model, agent, task, *token, result.as_deref(), now),
         Call::Fail { task, token, reason } => decide::fail(model, agent, task, *token, reason.as_deref(), now),
         Call::Release { task, token, reason } => decide::release(model, agent, task, *token, reason.as_deref()),
         Call::Skip { task, reason } => decide::skip(model, agent, task, reason.as_deref(), fresh),

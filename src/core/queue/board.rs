@@ -80,6 +80,17 @@ impl Board {
         &self.settings
     }
 
+    /// What holds for the log of `section`, which stands or stood at `at`: its own LOGGING and LOG_INTO_DRAWER, else those
+    /// of the headings above, of the text before the first heading, of `#+PROPERTY:` lines.
+    pub fn settings_of(&self, at: usize, section: &Section) -> Settings {
+        let inherited = |key| {
+            let above = self.ancestors(at).chain(self.sections.first());
+            let mut said = std::iter::once(section).chain(above).filter_map(|section| section.own(key));
+            said.next().or_else(|| self.settings.property(key))
+        };
+        self.settings.clone().of_heading(inherited("LOGGING"), inherited("LOG_INTO_DRAWER"))
+    }
+
     /// All sections in board order; the first is the text before the first heading, empty where there is none.
     pub fn sections(&self) -> &[Section] {
         &self.sections

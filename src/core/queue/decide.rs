@@ -11,6 +11,7 @@ use crate::core::{
         model::{BACKOFF_MS_BASE, BACKOFF_MS_MAX, Lookup, Model, Task},
         ready::{self, Unready},
         refusal::Refusal,
+        repeats,
         state::State,
     },
     time::Now,
@@ -124,19 +125,22 @@ pub(super) fn unused(model: &Model, fresh: &str) -> String {
     std::iter::once(fresh.to_owned()).chain(more).find(is_free).expect("the numbers do not end")
 }
 
-/// IN_PROGRESS → DONE.
+/// IN_PROGRESS → DONE; a task that repeats → PENDING with its next date.
 pub fn done(
     model: &Model,
     agent: &AgentName,
     name: &str,
     token: Option<Token>,
     result: Option<&str>,
+    now: &Now,
 ) -> Result<Decided, Refusal> {
     let task = held_by(model, agent, "done", name, token, result)?;
-    let to = keyword(model, State::Done)?;
+    let closed = keyword(model, State::Done)?;
+    let repeat = repeats::repeat(model, &task, &closed, now);
+    let to = if repeat.is_some() { repeats::keyword_after(model, &task)? } else { closed };
     let result = result.map(safe::line).filter(|result| !result.is_empty());
     let from = task.keyword.into();
-    Ok(Decided::of(&task, Change::Done { task: tracked(&task), from, to, result, late: false }))
+    Ok(Decided::of(&task, Change::Done { task: tracked(&task), from, to, result, late: false, repeat }))
 }
 
 /// IN_PROGRESS → PENDING with one more attempt, or → FAILED when they are used up.

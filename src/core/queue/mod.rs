@@ -16,4 +16,5 @@ pub mod merge;
 pub mod model;
 pub mod ready;
 pub mod refusal;
+mod repeats;
 pub mod state;

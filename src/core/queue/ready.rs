@@ -77,9 +77,7 @@ pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
     if let Some(until) = task.record.and_then(|record| record.not_before).filter(|until| *until > now.wall) {
         return Some(Unready::Backoff(until));
     }
-    let scheduled = task.section.heading.as_ref().and_then(|heading| heading.planning.as_ref()?.scheduled);
-    if let Some(span) = scheduled
-        && let Some(time) = org::timestamp::parse(span.of(&task.section.text))
+    if let Some(time) = task.scheduled().and_then(org::timestamp::parse)
         && now.wall.at_local(time.at) > now.wall
     {
         return Some(Unready::Scheduled(now.wall.at_local(time.at)));

@@ -25,7 +25,7 @@ fn told(story: &str) -> Ledger {
         let (stamp, to) = (false, |to: &str| to.to_owned());
         let change = match word {
             "claim" => Change::Claimed { task, from, to: to("IN_PROGRESS"), title, stamp, heading: BOARD.into() },
-            "done" => Change::Done { task, from, to: to("DONE"), result: None, late: false },
+            "done" => Change::Done { task, from, to: to("DONE"), result: None, late: false, repeat: None },
             "release" => Change::Released { task, from, to: to("PENDING"), reason },
             "skip" => Change::Skipped { task, from, to: to("SKIPPED"), title, stamp, reason },
             "requeue" => Change::Requeued { task, from, to: to("PENDING"), title, stamp, reason },
