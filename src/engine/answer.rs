@@ -46,9 +46,15 @@ impl Engine {
         let mut reply = Reply::ok(&request.id);
         reply.number = Some(self.last());
         match &request.call {
-            Call::Poll { tags, limit } => {
-                let found = ready::ready(&self.model, request.agent.as_ref(), tags, now);
-                reply.tasks = Some(self.listed(found, *limit, now));
+            Call::Poll { tags, limit, explain } => {
+                let agent = request.agent.as_ref();
+                reply.tasks = Some(if *explain {
+                    self.explained(agent, tags, *limit, now)
+                } else {
+                    self.listed(ready::ready(&self.model, agent, tags, now), *limit, now)
+                });
+                let refusal = agent.and_then(|agent| decide::within_limit(&self.model, agent).err());
+                reply.notices.extend(refusal.map(|refusal| refusal.to_string()));
             }
             Call::List { state, tags, holder, limit } => {
                 let wanted = |task: &Task<'_>| self.is_wanted(task, state.as_deref(), tags, holder.as_ref());
@@ -98,8 +104,12 @@ impl Engine {
         });
         match &request.call {
             Call::Claim { .. } => reply.token = Some(self.model.ledger.token(number)),
-            Call::Done { token, .. }
-            | Call::Fail { token, .. }
+            Call::Done { token, .. } => {
+                reply.fenced = Some(token.is_some());
+                let record = task.and_then(|task| self.model.ledger.record(task));
+                reply.repeats = record.is_some_and(|record| record.repeated == number);
+            }
+            Call::Fail { token, .. }
             | Call::Release { token, .. }
             | Call::Note { token, .. } => {
                 reply.fenced = Some(token.is_some());
@@ -211,7 +221,7 @@ impl Engine {
             unapplied: self.queue.iter().filter(|work| work.number().is_some()).count() as u64,
             unsaved: self.unsaved,
             counts,
-            notices: self.notices.iter().cloned().collect(),
+            notices: self.notices.iter().cloned().chain(self.model.board.remarks()).collect(),
         }
     }
 

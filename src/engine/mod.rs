@@ -8,6 +8,7 @@ mod answer;
 mod apply;
 mod archive;
 mod events;
+mod explain;
 mod open;
 mod person;
 mod place;
@@ -30,6 +31,7 @@ pub use vet::{Fingerprint, Question, VETO_ASKS_MAX, Vetting};
 use crate::{
     adapters::{
         board_file::{Encoding, Identity},
+        clock,
         halt::HaltFile,
         owner::{NetworkFs, OwnedDir},
     },
@@ -43,6 +45,7 @@ use crate::{
     },
 };
 use apply::{Plan, Work};
+use jiff::tz::TimeZone;
 use log::Log;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -61,6 +64,10 @@ pub const NOTICES_MAX: usize = 20;
 pub struct Policy {
     /// Whether done, fail, release and note must show the claim's token.
     pub require_token: bool,
+    /// How many tasks an agent may hold where the board does not say; 0 for any number.
+    pub claims_max: u32,
+    /// The time zone in which people read the board's time stamps.
+    pub zone: TimeZone,
     /// Whether the board may lie on a network file system.
     pub network: NetworkFs,
     /// The file that stops the fleet; `None` for a board that nobody can halt.
@@ -75,14 +82,20 @@ impl Policy {
             false => NetworkFs::Refuse,
         };
         let halt = Some(HaltFile::new(config.path(Key::HaltFile, home)));
-        Self { require_token: config.is_on(Key::PolicyRequireToken), network, halt }
+        Self {
+            require_token: config.is_on(Key::PolicyRequireToken),
+            claims_max: config.number(Key::PolicyClaimsMax).map_or(0, |max| u32::try_from(max).unwrap_or(u32::MAX)),
+            zone: clock::zone(),
+            network,
+            halt,
+        }
     }
 }
 
 impl Default for Policy {
-    /// The strictest file systems, no tokens, and nobody who could halt it.
+    /// The strictest file systems, no tokens, no limits, UTC, and nobody who could halt it.
     fn default() -> Self {
-        Self { require_token: false, network: NetworkFs::Refuse, halt: None }
+        Self { require_token: false, claims_max: 0, zone: TimeZone::UTC, network: NetworkFs::Refuse, halt: None }
     }
 }
 

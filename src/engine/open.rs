@@ -65,7 +65,12 @@ impl Engine {
             OwnerKind::Offline => "offline",
         };
         let mut engine = Self {
-            model: Model { require_token: policy.require_token, ..Model::new(board, ledger) },
+            model: Model {
+                require_token: policy.require_token,
+                claims_max: policy.claims_max,
+                zone: policy.zone,
+                ..Model::new(board, ledger)
+            },
             log: log::Log::new(journal),
             dir,
             kind: kind_name,

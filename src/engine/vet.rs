@@ -128,6 +128,7 @@ impl Engine {
         now: &Now,
     ) -> Result<Vetted, Refusal> {
         decide::offering(&self.model)?;
+        decide::within_limit(&self.model, agent)?;
         for task in ready::ready(&self.model, Some(agent), tags, now) {
             let question = self.question(request, agent, false, &task, now);
             match vetting.about(&question.fingerprint) {

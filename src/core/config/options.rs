@@ -10,6 +10,9 @@ use std::{ffi::OsStr, path::Path};
 /// The longest time that can be configured, in seconds: a day.
 pub const CONFIG_SECS_MAX: u64 = 24 * 3_600;
 
+/// The highest limit of tasks per agent that can be configured.
+pub const CLAIMS_CONFIG_MAX: u64 = 10_000;
+
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
@@ -49,6 +52,8 @@ pub enum Key {
     RemoteKeepSecs,
     /// Whether a holder must show its token.
     PolicyRequireToken,
+    /// How many tasks an agent may hold at once.
+    PolicyClaimsMax,
     /// Whether a board may lie on a network file system.
     PolicyNetworkFileSystem,
 }
@@ -103,7 +108,7 @@ pub struct ConfigOption {
 const SECS: Kind = Kind::Number { unit: "seconds", min: 1, max: CONFIG_SECS_MAX };
 
 /// Every option, in the order in which people meet them.
-pub const OPTIONS: [ConfigOption; 19] = [
+pub const OPTIONS: [ConfigOption; 20] = [
     ConfigOption {
         key: Key::Agent,
         name: "agent",
@@ -247,6 +252,14 @@ pub const OPTIONS: [ConfigOption; 19] = [
         kind: Kind::Switch,
         default: "false",
         meaning: "whether done, fail, release and note must show the claim's token; read by the board's owner",
+    },
+    ConfigOption {
+        key: Key::PolicyClaimsMax,
+        name: "policy.claims-max",
+        variable: "FLEET_CLAIMS_MAX",
+        kind: Kind::Number { unit: "tasks", min: 0, max: CLAIMS_CONFIG_MAX },
+        default: "0",
+        meaning: "how many tasks an agent may hold where the board does not say, 0 for any number; read by the board's owner",
     },
     ConfigOption {
         key: Key::PolicyNetworkFileSystem,

@@ -8,6 +8,7 @@ use crate::core::{
     queue::{
         event::Change,
         ledger::{Ended, Gone, Record},
+        limit,
         model::{BACKOFF_MS_BASE, BACKOFF_MS_MAX, Lookup, Model, Task},
         ready::{self, Unready},
         refusal::Refusal,
@@ -74,6 +75,7 @@ pub fn claim(model: &Model, agent: &AgentName, name: &str, fresh: &str, now: &No
     match ready::unready_for(model, &task, agent, now) {
         None => claimed(model, &task, fresh),
         Some(Unready::State(_)) => Err(wrong_state("claim", name, &task)),
+        Some(Unready::AtLimit { limit, held }) => Err(Refusal::AtLimit { agent: agent.clone(), limit, held }),
         Some(why) => Err(Refusal::NotReady { task: name.into(), why }),
     }
 }
@@ -87,6 +89,7 @@ pub fn claim_next(
     now: &Now,
 ) -> Result<Decided, Refusal> {
     offering(model)?;
+    within_limit(model, agent)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
     claimed(model, &task, fresh)
 }
@@ -304,6 +307,14 @@ pub(crate) fn offering(model: &Model) -> Result<(), Refusal> {
     match &model.halted {
         Some(reason) => Err(Refusal::Halted(reason.clone())),
         None => running(model),
+    }
+}
+
+/// Refuses an agent that holds as many tasks as it may.
+pub(crate) fn within_limit(model: &Model, agent: &AgentName) -> Result<(), Refusal> {
+    match limit::reached(model, agent) {
+        Some(Unready::AtLimit { limit, held }) => Err(Refusal::AtLimit { agent: agent.clone(), limit, held }),
+        _ => Ok(()),
     }
 }
 
