@@ -109,9 +109,7 @@ impl Engine {
                 let record = task.and_then(|task| self.model.ledger.record(task));
                 reply.repeats = record.is_some_and(|record| record.repeated == number);
             }
-            Call::Fail { token, .. }
-            | Call::Release { token, .. }
-            | Call::Note { token, .. } => {
+            Call::Fail { token, .. } | Call::Release { token, .. } | Call::Note { token, .. } => {
                 reply.fenced = Some(token.is_some());
             }
             _ => {}

@@ -86,10 +86,8 @@ fn details(task: &Task<'_>, why: Unready) -> Why {
         Unready::Scheduled(until) | Unready::Backoff(until) => Why { until: Some(until.to_string()), ..plain },
         Unready::NotAssigned(agents) => Why { agents, ..plain },
         Unready::AtLimit { held, .. } => Why { holds: held, ..plain },
-        Unready::BeingEdited
-        | Unready::Missing
-        | Unready::DuplicateId
-        | Unready::Hidden
-        | Unready::TooLarge(_) => plain,
+        Unready::BeingEdited | Unready::Missing | Unready::DuplicateId | Unready::Hidden | Unready::TooLarge(_) => {
+            plain
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::core::time::Stamp;
 use jiff::{Span, ToSpan as _, civil::DateTime, tz::TimeZone};
 
 /// How many intervals of hours or days `++` tries one by one; what lies further back is passed over in one leap.
-const STEPS_MAX: i64 = 1_000;
+const REPEAT_STEPS_MAX: i64 = 1_000;
 /// How many minutes `org-time-stamp-rounding-minutes` is.
 const ROUNDING: i64 = 5;
 
@@ -116,8 +116,8 @@ impl Moving<'_> {
             Unit::Day => count.checked_mul(86_400_000),
             Unit::Minute | Unit::Month | Unit::Year => None,
         };
-        if let Some(intervals) = interval.map(|ms| (now.unix_ms() - self.at_ms()) / ms).filter(|n| *n > STEPS_MAX) {
-            self.change(count.checked_mul(intervals - STEPS_MAX)?, unit)?;
+        if let Some(intervals) = interval.map(|ms| (now.unix_ms() - self.at_ms()) / ms).filter(|n| *n > REPEAT_STEPS_MAX) {
+            self.change(count.checked_mul(intervals - REPEAT_STEPS_MAX)?, unit)?;
         }
         // The calendar ends.
         while {
