@@ -116,7 +116,9 @@ impl Moving<'_> {
             Unit::Day => count.checked_mul(86_400_000),
             Unit::Minute | Unit::Month | Unit::Year => None,
         };
-        if let Some(intervals) = interval.map(|ms| (now.unix_ms() - self.at_ms()) / ms).filter(|n| *n > REPEAT_STEPS_MAX) {
+        if let Some(intervals) =
+            interval.map(|ms| (now.unix_ms() - self.at_ms()) / ms).filter(|n| *n > REPEAT_STEPS_MAX)
+        {
             self.change(count.checked_mul(intervals - REPEAT_STEPS_MAX)?, unit)?;
         }
         // The calendar ends.
