@@ -133,7 +133,8 @@ fn orgs_part(text: &str) -> Vec<String> {
         let words = [":ID:", ":TOKEN:", ":RESULT:", "  done by", "claimed by", "\"IN_PROGRESS\" from \"PENDING\""];
         words.iter().any(|word| line.contains(word))
     };
-    let lines = text.lines().filter(|line| !is_fleets(line)).map(|line| line.trim_end_matches(" \\\\").to_owned());
+    let lines =
+        text.lines().filter(|line| !is_fleets(line)).map(|line| line.trim_start().trim_end_matches(" \\\\").to_owned());
     lines.collect()
 }
 

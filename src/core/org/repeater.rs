@@ -92,7 +92,8 @@ struct Moving<'z> {
 
 impl Moving<'_> {
     /// Moves the stamp as `org-timestamp-change` does: on the calendar and the clock on the wall. Days that a month does
-    /// not have run over into the next one, hours that a clock passes over come later.
+    /// not have run over into the next one, hours that a clock
+    /// passes over come later, and of an hour that it shows twice the second counts.
     fn change(&mut self, count: i64, unit: Unit) -> Option<()> {
         let at = match unit {
             Unit::Minute => self.at.checked_add(Span::new().try_minutes(count).ok()?).ok()?,
@@ -101,7 +102,7 @@ impl Moving<'_> {
             Unit::Month => months_later(self.at, count)?,
             Unit::Year => months_later(self.at, count.checked_mul(12)?)?,
         };
-        let shown = at.to_zoned(self.zone.clone()).ok()?.datetime();
+        let shown = self.zone.to_ambiguous_zoned(at).later().ok()?.datetime();
         self.at = if self.has_time { shown } else { shown.date().to_datetime(jiff::civil::Time::midnight()) };
         if matches!(unit, Unit::Minute | Unit::Hour) {
             self.extra = end_moved(&self.extra, count, unit);
@@ -130,7 +131,7 @@ impl Moving<'_> {
     }
 
     fn unix_ms(&self) -> Option<i64> {
-        Some(self.at.to_zoned(self.zone.clone()).ok()?.timestamp().as_millisecond())
+        Some(self.zone.to_ambiguous_zoned(self.at).later().ok()?.timestamp().as_millisecond())
     }
 
     /// As [`Self::unix_ms`], good enough for counting intervals.
