@@ -60,7 +60,8 @@ Each is called with one argument, the event as a property list:
 `:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
             \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
             \"noted\", \"appended\".  By a person's hand: \"edited\",
-            \"removed\", \"returned\".  By Fleet: \"opened\", \"saving\"
+            \"removed\", \"returned\".  By whoever was asked to: \"archived\",
+            \"halted\", \"resumed\".  By Fleet: \"opened\", \"saving\"
 `:task'     the task concerned, if there is one
 `:by'       the agent, \"human\" or \"system\"
 `:via'      the door: \"emacs\", \"socket\", \"offline\", or \"inside\" if
@@ -71,14 +72,14 @@ Each is called with one argument, the event as a property list:
 `:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\",
             \"deadline\", \"scheduled\", or \"heading\" (it is new)
 `:result' `:late'  of \"done\"
-`:reason'   of \"failed\", \"released\", \"skipped\" and \"requeued\"
+`:reason'   of \"failed\", \"released\", \"skipped\", \"requeued\", \"halted\"
 `:attempts' `:not_before'  of \"failed\"
 `:text'     of \"noted\" and \"appended\"
 `:title' `:stamp' `:heading'  of \"claimed\"; `:heading' of \"added\", too
 `:archived' of \"removed\", `:keyword' of \"returned\"
 
-\"opened\" and \"saving\" have more; PROTOCOL.md lists the fields of every
-kind.  A key whose value is unknown or false is absent.
+\"archived\", \"opened\" and \"saving\" have more; PROTOCOL.md lists the
+fields of every kind.  A key whose value is unknown or false is absent.
 
 Events come in the order of their numbers, each once in a session, after
 they are durable and the replies to the requests behind them are gone.  A

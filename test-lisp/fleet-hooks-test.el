@@ -118,6 +118,24 @@
                  unless (memq key own)
                  do (should (string-match-p (format "`%s'" key) documentation)))))))
 
+(ert-deftest fleet-hooks-every-kind-and-field-of-the-journal-stands-in-the-docstring ()
+  (let ((documentation (documentation-property 'fleet-event-functions 'variable-documentation t))
+        (own '("owner" "pid" "covers" "without" "hash" "epoch" "replaces"
+               "file" "tasks" "digest" "entry"))
+        (kinds 0))
+    (with-temp-buffer
+      (insert-file-contents
+       (expand-file-name "../src/core/queue/event.rs" fleet-test-directory))
+      (search-forward "pub enum Change {")
+      (narrow-to-region (point) (save-excursion (search-forward "\n}") (point)))
+      (while (re-search-forward "^    \\([A-Z][a-z]+\\) {\\|^        \\([a-z_]+\\): " nil t)
+        (cond ((match-string 1)
+               (cl-incf kinds)
+               (should (string-match-p (format "\"%s\"" (downcase (match-string 1))) documentation)))
+              ((not (member (match-string 2) own))
+               (should (string-match-p (format "`:%s'" (match-string 2)) documentation))))))
+    (should (> kinds 13))))
+
 (ert-deftest fleet-hooks-events-of-a-persons-hand-arrive ()
   :tags '(native)
   (fleet-hooks-test-with ((fleet-event-functions '(fleet-hooks-test-hear)))

@@ -52,7 +52,8 @@
   (with-temp-buffer
     (fleet-mode)
     (setq-local fleet-mode-line ":3")
-    (should (equal '(" Fleet" fleet-mode-line) (cadr (assq 'fleet-mode minor-mode-alist))))))
+    (should (equal '(" Fleet" (:eval (fleet-mode--halt)) fleet-mode-line)
+                   (cadr (assq 'fleet-mode minor-mode-alist))))))
 
 (ert-deftest fleet-mode-changes-nothing-but-itself ()
   (with-temp-buffer

@@ -67,12 +67,16 @@ fn a_person_who_leaves_with_unsaved_edits_is_asked_and_with_saved_ones_is_not() 
     terminal.type_text("* PENDING Mine");
     terminal.type_keys("C-x C-c");
     terminal.wait_for_text("Save file", PATIENCE);
-    terminal.type_keys("C-g");
-    terminal.wait_for_text("Quit", PATIENCE);
+    terminal.type_keys("n");
+    terminal.wait_for_text("left with 0", PATIENCE);
+    assert_eq!(daemon.eval("(fleet-board-person-dirty-p)"), "t");
+    assert!(!fleet.text().contains("Mine"), "no is no: {}", fleet.text());
+
+    let mut terminal = Pty::spawn(&sandbox, &attach(&sandbox, &fleet));
+    terminal.wait_for_text("* PENDING Mine", PATIENCE);
     terminal.type_keys("C-x C-s");
     terminal.wait_for_text("Wrote", PATIENCE);
     assert!(fleet.text().contains("* PENDING Mine"), "{}", fleet.text());
-    assert_eq!(daemon.eval("(fleet-board-person-dirty-p)"), "nil");
     terminal.type_keys("C-x C-c");
     terminal.wait_for_text("left with 0", PATIENCE);
     assert_eq!(

@@ -341,7 +341,7 @@ fn a_daemon_starts_once_answers_and_stops() {
     );
     let stopped = daemon(&["stop"]);
     assert_eq!((stopped.code, stopped.stderr.as_str()), (0, ""), "{stopped:?}");
-    assert_eq!(fs::read_to_string(sandbox.path("asked")).expect("asked"), "(fleet-daemon-stop)\n");
+    assert_eq!(fs::read_to_string(sandbox.path("asked")).expect("asked"), "(fleet-daemon-stop-reply)\n");
     assert_eq!(daemon(&["status"]).code, 6);
     assert!(daemon(&["stop"]).stdout.contains("not running"));
 }

@@ -143,6 +143,12 @@ fn what_a_crash_of_emacs_left_behind_is_named() {
     assert_eq!(ran.code, 0, "warnings are no failure: {ran:?}");
     says(&ran, "autosave", "warning", "fleet-rescue");
     says(&ran, "lockfile", "warning", "ada@elsewhere.42:1");
+    // The owner's own unsaved edits are nobody's trouble.
+    fs::remove_file(sandbox.path(".#board.org")).expect("removed");
+    symlink(format!("ada@here.{}:1", std::process::id()), sandbox.path(".#board.org")).expect("linked");
+    sandbox.own(None);
+    let own = Ran::of(&mut doctor(&sandbox, &[]));
+    assert!(!own.stdout.contains("lockfile"), "{own:?}");
 }
 
 #[test]

@@ -136,6 +136,30 @@ fn a_veto_reaches_the_claims_of_every_door_and_the_journal_knows_nothing_of_it()
 }
 
 #[test]
+fn halt_comes_before_every_question() {
+    let sandbox = Sandbox::new();
+    let fleet = Fleet::new(&sandbox, "dispatch.org", &format!("{KEYWORDS}* PENDING TASK-1 Dredge\n"));
+    let daemon = Daemon::serving(&sandbox, fleet.board());
+    let veto = "(progn (defvar asked 0) (add-hook 'fleet-claim-veto-functions (lambda (&rest _) (setq asked (1+ asked)) \
+                nil)) 1)";
+    assert_eq!(daemon.eval(veto), "1");
+    fleet.json(&["halt", "storm", "--agent", "boss"]);
+    for words in [["claim", "TASK-1"], ["claim", "--next"]] {
+        let refused = fleet.run(&[&words[..], &["--agent", "crane", "--json"]].concat());
+        assert_eq!(refused.reason(Code::Halt), "halted");
+    }
+    assert_eq!(daemon.eval("asked"), "0");
+    // HALT may come while a function thinks.
+    let halting =
+        "(add-hook 'fleet-claim-veto-functions (lambda (&rest _) (setq asked (1+ asked)) (fleet-halt \"storm\") nil))";
+    assert_eq!(fleet.run(&["resume", "--agent", "boss"]).code, 0);
+    daemon.eval(&format!("(progn {halting} 1)"));
+    let refused = fleet.run(&["claim", "--next", "--agent", "crane", "--json"]);
+    assert_eq!(refused.reason(Code::Halt), "halted");
+    assert_eq!(daemon.eval("asked"), "2", "both were asked before");
+}
+
+#[test]
 fn many_claims_at_once_are_each_asked_about_and_each_task_has_one_holder() {
     const AGENTS: usize = 40;
     let sandbox = Sandbox::new();

@@ -69,6 +69,9 @@ fn a_host_that_is_not_there_or_behind_another_has_no_key_to_show() {
     let behind = far.run(&["peer", "add", HOST, "--json"]);
     assert_eq!(behind.reason(Code::Config), "host-behind-another");
     far.sshd.write_ssh_config("");
+    far.sshd.fall_silent();
+    let mute = far.run(&["peer", "add", HOST, "--timeout", "2", "--json"]);
+    assert_eq!(mute.reason(Code::Unreachable), "host-unreachable");
     far.sshd.stop();
     let gone = far.run(&["peer", "add", HOST, "--json"]);
     assert_eq!(gone.reason(Code::Unreachable), "host-unreachable");

@@ -147,6 +147,30 @@ fn a_daemon_that_is_down_is_told_from_a_host_that_is_down() {
 }
 
 #[test]
+fn the_doctor_says_whether_host_and_board_answer_and_leaves_this_host_alone() {
+    let sandbox = Sandbox::new();
+    let far = Far::new(&sandbox);
+    let findings = |ran: &Ran| -> Vec<(String, String)> {
+        let json = ran.json();
+        let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().expect("text").to_owned();
+        let checks = json["checks"].as_array().expect("checks").iter();
+        checks.map(|finding| (text(finding, "check"), text(finding, "verdict"))).collect()
+    };
+    let down = far.run(&["doctor", "--json"]);
+    assert_eq!(down.code, 6, "{down:?}");
+    assert!(findings(&down).contains(&("host".into(), "broken".into())), "{down:?}");
+    let _daemon = far.daemon();
+    let well = far.run(&["doctor", "--json"]);
+    assert_eq!(well.code, 0, "{well:?}");
+    let well = findings(&well);
+    assert!(
+        well.contains(&("host".into(), "fine".into())) && well.contains(&("queue".into(), "fine".into())),
+        "{well:?}"
+    );
+    assert!(!well.iter().any(|(check, _)| ["board", "state", "owner"].contains(&check.as_str())), "{well:?}");
+}
+
+#[test]
 fn a_host_that_does_not_let_us_in_says_so() {
     let sandbox = Sandbox::new();
     let far = Far::new(&sandbox);
@@ -154,6 +178,10 @@ fn a_host_that_does_not_let_us_in_says_so() {
     sandbox.command("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&other).status().expect("a key");
     let denied = Ran::of(run_within(far.command(&["poll", "--json"]).env("BEZALEL_SSH_KEY", &other), PATIENCE));
     assert_eq!(denied.reason(Code::Denied), "ssh-denied");
+    std::fs::set_permissions(far.sshd.key(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("ours");
+    let open = far.run(&["poll", "--json"]);
+    assert_eq!(open.reason(Code::Denied), "ssh-denied");
+    assert!(open.stdout.contains("others may read"), "{open:?}");
     let gone = sandbox.path("gone");
     let missing = Ran::of(run_within(far.command(&["poll", "--json"]).env("BEZALEL_SSH_KEY", gone), PATIENCE));
     assert_eq!(missing.reason(Code::Config), "no-ssh-key");

@@ -69,6 +69,10 @@ impl Scene {
                 scene.cut();
                 scene.desk.save();
             }
+            "by fleet" => {
+                scene.ok("timmy", desk::done("T-1", None));
+                scene.ok("ezra", desk::archive("T-1"));
+            }
             _ => unreachable!("{state} is no state of the table"),
         }
         scene
@@ -84,6 +88,7 @@ fn call(verb: &str, token: Option<Token>) -> Call {
         "note" => desk::note("T-1", token),
         "skip" => desk::skip("T-1"),
         "requeue" => desk::requeue("T-1"),
+        "archive" => desk::archive("T-1"),
         _ => unreachable!("{verb} is no verb of the table"),
     }
 }
@@ -129,9 +134,10 @@ fn table(verb: &str) -> String {
         "missing",
         "removed",
         "archived",
+        "by fleet",
     ];
     let callers: &[&str] = match verb {
-        "claim" | "skip" | "requeue" => &["plain", "other"],
+        "claim" | "skip" | "requeue" | "archive" => &["plain", "other"],
         _ => &["token", "plain", "stale", "other", "thief"],
     };
     let mut table = String::new();
@@ -158,6 +164,7 @@ fn r6_r11_r17_claim_takes_only_what_is_pending_and_in_nobodys_hands() {
         missing   | ! held-by-you | ! held
         removed   | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived
+        by fleet  | ! archived | ! archived
     "#]]
     .assert_eq(&table("claim"));
 }
@@ -178,6 +185,7 @@ fn r6_r17_done_is_the_holders() {
         missing   | DONE | DONE | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+        by fleet  | ! archived | ! archived | ! archived | ! archived | ! archived
     "#]]
     .assert_eq(&table("done"));
 }
@@ -198,6 +206,7 @@ fn r6_r17_fail_is_the_holders_and_counts() {
         missing   | PENDING | PENDING | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+        by fleet  | ! archived | ! archived | ! archived | ! archived | ! archived
     "#]]
     .assert_eq(&table("fail"));
 }
@@ -218,6 +227,7 @@ fn r6_r17_release_is_the_holders() {
         missing   | PENDING | PENDING | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+        by fleet  | ! archived | ! archived | ! archived | ! archived | ! archived
     "#]]
     .assert_eq(&table("release"));
 }
@@ -238,6 +248,7 @@ fn r6_r17_note_is_the_holders() {
         missing   | IN_PROGRESS timmy | IN_PROGRESS timmy | ! stale-token | ! not-holder | ! not-holder
         removed   | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived | ! archived | ! archived | ! archived
+        by fleet  | ! archived | ! archived | ! archived | ! archived | ! archived
     "#]]
     .assert_eq(&table("note"));
 }
@@ -258,6 +269,7 @@ fn skip_closes_what_nobody_else_holds() {
         missing   | ! missing | ! held
         removed   | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived
+        by fleet  | ! archived | ! archived
     "#]]
     .assert_eq(&table("skip"));
 }
@@ -278,6 +290,28 @@ fn requeue_opens_what_is_closed() {
         missing   | ! wrong-state | ! wrong-state
         removed   | ! removed-by-hand | ! removed-by-hand
         archived  | ! archived | ! archived
+        by fleet  | ! archived | ! archived
     "#]]
     .assert_eq(&table("requeue"));
+}
+
+#[test]
+fn r17_archive_takes_only_what_is_closed_and_in_nobodys_hands() {
+    expect![[r#"
+        pending   | ! wrong-state | ! wrong-state
+        held      | ! wrong-state | ! wrong-state
+        by hand   | ! wrong-state | ! wrong-state
+        waiting   | ! wrong-state | ! wrong-state
+        retried   | ! wrong-state | ! wrong-state
+        done      | archived | archived
+        failed    | archived | archived
+        skipped   | archived | archived
+        cancelled | ! wrong-state | ! wrong-state
+        in hands  | ! wrong-state | ! wrong-state
+        missing   | ! wrong-state | ! wrong-state
+        removed   | ! removed-by-hand | ! removed-by-hand
+        archived  | ! archived | ! archived
+        by fleet  | ! archived | ! archived
+    "#]]
+    .assert_eq(&table("archive"));
 }

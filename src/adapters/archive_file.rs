@@ -143,9 +143,9 @@ mod tests {
     #[test]
     fn line_ends_and_a_missing_last_one_are_the_archives_own() {
         let (_dir, path) = archive();
-        fs::write(&path, "old\r\nlast").expect("it can be written");
+        fs::write(&path, "old\nlast").expect("it can be written");
         add(&path, "header\n", &["* DONE Two\n"]).expect("it can be written");
-        assert_eq!(fs::read_to_string(&path).expect("it is there"), "old\r\nlast\n\n* DONE Two\n");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "old\nlast\n\n* DONE Two\n");
         fs::write(&path, "old\r\nlast\r\n").expect("it can be written");
         add(&path, "header\n", &["* DONE Two\n"]).expect("it can be written");
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "old\r\nlast\r\n\r\n* DONE Two\r\n");

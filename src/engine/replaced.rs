@@ -65,7 +65,9 @@ impl Engine {
         // A heading comes back before the events that happened to it.
         self.queue = merged.recover.drain(..).map(Work::Recover).collect();
         // Between them there may have been edits by hand that are void now: in the end the text must show where it ended.
-        let moved = waiting.iter().filter(|(_, event)| event.change.transition().is_some());
+        let is_moved =
+            |event: &Event| event.change.transition().is_some() || matches!(event.change, Change::Added { .. });
+        let moved = waiting.iter().filter(|(_, event)| is_moved(event));
         let moved: BTreeSet<String> = moved.filter_map(|(_, event)| event.change.task().map(Into::into)).collect();
         merged.restore.retain(|task| !moved.contains(task));
         merged.restore.extend(moved);

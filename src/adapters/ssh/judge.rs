@@ -27,14 +27,21 @@ const SIGNS: [(&str, Unconnected); 15] = [
 
 /// Why the master did not connect, from what it wrote to its standard error.
 pub(super) fn unconnected(stderr: &str, remote: &Remote) -> SshError {
-    let why = SIGNS.iter().find(|(sign, _)| stderr.contains(sign)).map_or(Unconnected::Ended, |(_, why)| *why);
+    let why = why(stderr);
     let said = match why {
         Unconnected::UnknownKey => format!("the key of {} is not known", name(remote)),
         Unconnected::ChangedKey => format!("{} shows another key than the known one", name(remote)),
+        Unconnected::Unauthorized if stderr.contains("bad permissions") => {
+            format!("{} does not let `{}` in: ssh takes no key that others may read", name(remote), remote.user)
+        }
         Unconnected::Unauthorized => format!("{} does not let `{}` in: {}", name(remote), remote.user, last(stderr)),
         _ => format!("{} cannot be reached: {}", name(remote), last(stderr)),
     };
     SshError::Connect { why, said }
+}
+
+fn why(stderr: &str) -> Unconnected {
+    SIGNS.iter().find(|(sign, _)| stderr.contains(sign)).map_or(Unconnected::Ended, |(_, why)| *why)
 }
 
 /// The master was still connecting after `limit`.
@@ -71,4 +78,31 @@ fn last(stderr: &str) -> String {
     let line = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh gave no reason");
     let harmless = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     line.chars().take(SAID_CHARS).map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ssh_says_is_sorted_by_its_most_telling_line() {
+        let table = [
+            ("ssh: Could not resolve hostname h: Name or service not known", Unconnected::Unresolved),
+            ("ssh: connect to host h port 22: No route to host", Unconnected::NoRoute),
+            ("ssh: connect to host h port 22: Connection timed out", Unconnected::TimedOut),
+            ("Connection timed out during banner exchange\nConnection to h port 22 timed out", Unconnected::TimedOut),
+            ("No ED25519 host key is known for h and you have requested strict checking.", Unconnected::UnknownKey),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                Unconnected::ChangedKey,
+            ),
+            ("root@h: Permission denied (publickey).", Unconnected::Unauthorized),
+            ("kex_exchange_identification: Connection closed by remote host", Unconnected::Ended),
+            ("", Unconnected::Ended),
+        ];
+        for (said, expected) in table {
+            assert_eq!(why(said), expected, "{said}");
+        }
+        assert_eq!(last("\u{1b}[2Jlast\n \n"), "\u{fffd}[2Jlast");
+    }
 }

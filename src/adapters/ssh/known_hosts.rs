@@ -172,7 +172,8 @@ pub fn add(file: &Path, keys: &[KnownKey]) -> Result<PeerKeys, KeyError> {
     let dir = file.parent().unwrap_or(Path::new("/"));
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error("creating", dir))?;
     let lock = File::open(dir).map_err(io_error("opening", dir))?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|e| io_error("locking", dir)(e.into()))?;
+    // Held for the moment of a write; whoever meets it tries again.
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|e| io_error("locking", dir)(e.into()))?;
     let mut text = read(file)?;
     let known: Vec<KnownKey> = text.lines().filter_map(KnownKey::parse).collect();
     compare(&known, keys)?;

@@ -1,7 +1,10 @@
 //! `fleet peer`: which hosts are trusted, by their keys.
 
 use crate::{
-    adapters::ssh::{KeyError, KnownKey, PeerKeys, Remote, add_known, compare_known, fetch_keys, list_known},
+    adapters::{
+        process::RunError,
+        ssh::{KeyError, KnownKey, PeerKeys, Remote, add_known, compare_known, fetch_keys, list_known},
+    },
     cli::{
         fail::{Refused, usage},
         far,
@@ -131,6 +134,8 @@ fn fingerprints(keys: &[KnownKey]) -> String {
 fn failure(error: KeyError) -> Failure {
     let message = error.to_string();
     match error {
+        KeyError::Scan(RunError::TimedOut { .. }) => Failure::new(Code::Unreachable, "host-unreachable", message)
+            .hint("try again with a longer --timeout, or check whether its SSH server runs"),
         KeyError::Scan(_) => Failure::new(Code::Config, "no-ssh", message).hint("install OpenSSH's client"),
         KeyError::NoKey { .. } => Failure::new(Code::Unreachable, "host-unreachable", message)
             .hint("check the name, the port and whether its SSH server runs"),

@@ -61,7 +61,10 @@ pub fn to_heading(
 
 fn show(draft: &mut Draft<'_>, settings: &Settings, event: &Event) {
     let shown = draft.heading().keyword.map(|span| span.of(draft.text()).to_owned()).unwrap_or_default();
-    let moved = event.change.transition().is_some_and(|(from, to)| shown == from || shown == to);
+    // Where the board has lost the keyword that the event found, no heading can show that it is still so; what a person
+    // set since is an event of its own, and known.
+    let lost = |from: &str| !shown.is_empty() && settings.keywords.kind(from).is_none();
+    let moved = event.change.transition().is_some_and(|(from, to)| shown == from || shown == to || lost(from));
     if let Some((_, to)) = event.change.transition().filter(|_| moved) {
         draft.set_keyword(to);
     }

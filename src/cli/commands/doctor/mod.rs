@@ -2,6 +2,7 @@
 //!
 //! Each check gives findings; nothing here changes anything but [`finding::Cure`], and that only when asked to.
 
+mod far;
 mod finding;
 mod owner;
 mod place;
@@ -38,8 +39,11 @@ pub fn run(args: &DoctorArgs, settings: Result<&Settings, &Failure>) -> Result<O
     Ok(outcome(&findings))
 }
 
-/// All checks. Emacs, which takes longest to answer, is asked while the rest is looked at.
+/// All checks, of a board on another host those that can be made from here. Emacs, which takes longest to answer, is asked while the rest is looked at.
 fn examine(settings: &Settings) -> Vec<Finding> {
+    if let Some(remote) = &settings.remote {
+        return program::config(settings).into_iter().chain(far::board(settings, remote)).collect();
+    }
     thread::scope(|scope| {
         let emacs = scope.spawn(|| program::emacs(settings));
         let mut findings = program::config(settings);

@@ -99,7 +99,7 @@ fn emacs_socket(settings: &Settings) -> Finding {
 }
 
 /// What the owner says about itself.
-fn said(status: &StatusInfo) -> Vec<Finding> {
+pub(super) fn said(status: &StatusInfo) -> Vec<Finding> {
     let mut findings = Vec::new();
     let ours = env!("CARGO_PKG_VERSION");
     if status.version != ours {

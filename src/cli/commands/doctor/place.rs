@@ -122,7 +122,12 @@ fn disk(file: &Path) -> Finding {
     Finding::fine("disk", message)
 }
 
-/// Emacs's auto-save file and lock of the board (R12, R18).
+/// The process in the target of Emacs's lock file, `USER@HOST.PID:BOOT`.
+fn locked_by(holder: &str) -> Option<u32> {
+    holder.split(':').next()?.rsplit('.').next()?.parse().ok()
+}
+
+/// Emacs's auto-save file and lock of the board (R12, R18); the owner's own lock is as it should be.
 fn left_behind(file: &Path) -> Vec<Finding> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let auto_save = file.with_file_name(format!("#{name}#"));
@@ -135,8 +140,11 @@ fn left_behind(file: &Path) -> Vec<Finding> {
         );
     }
     let lock = file.with_file_name(format!(".#{name}"));
-    if let Ok(holder) = fs::read_link(&lock) {
-        let holder = holder.to_string_lossy();
+    let owner = owner::read_owner(file).ok().flatten().filter(|owner| owner.process().is_some());
+    let is_owners = |holder: &str| owner.as_ref().is_some_and(|owner| locked_by(holder) == Some(owner.pid));
+    if let Some(holder) = fs::read_link(&lock).ok().map(|holder| holder.to_string_lossy().into_owned())
+        && !is_owners(&holder)
+    {
         findings.push(
             Finding::warning("lockfile", format!("{holder} has unsaved edits of the board, or had when it ended"))
                 .hint("saves wait while another living Emacs holds it: save or kill the buffer there"),
