@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn a_heading_that_is_no_open_task_waits_for_nobody() {
-        for parent in ["** Notes", "** DONE d"] {
-            let text = PLAN.replace("** PENDING d", parent);
+        for parent in ["\n** Notes\n", "\n** DONE d\n"] {
+            let text = PLAN.replace("\n** PENDING d\n", parent);
             assert_eq!(of(&text, "d1"), None, "{parent}");
         }
     }
