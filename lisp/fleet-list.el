@@ -209,10 +209,12 @@ Without that task it is in the same line, or else in the last one."
 
 (defun fleet-list--remarks (task)
   "Return the tags of TASK, and why nobody can claim it, if so."
-  (let ((unready (plist-get task :unready)))
+  (let* ((unready (plist-get task :unready))
+         (why (plist-get (plist-get task :why) :message))
+         (told (if why (format "%s: %s" unready (fleet-task-line why)) unready)))
     (concat (fleet-task-tags task)
-            (and unready
-                 (propertize (format " (%s)" unready) 'face 'shadow)))))
+            (and told
+                 (propertize (format " (%s)" told) 'face 'shadow)))))
 
 ;;;; To the board
 

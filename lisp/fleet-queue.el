@@ -297,14 +297,17 @@ AGENT, ID and SHOW are as in `fleet-done'."
 ;;;; Reading
 
 ;;;###autoload (autoload 'fleet-poll "fleet" nil t)
-(cl-defun fleet-poll (&optional agent &key tags limit show)
+(cl-defun fleet-poll (&optional agent &key tags limit explain show)
   "Return the reply with the :tasks that are ready for AGENT, best first.
 Without AGENT, those that are ready for anyone; interactively it is
 `fleet-agent'.  Only tasks with all TAGS, and at most LIMIT of them.
-With SHOW, as in interactive use, list them in a buffer."
-  (interactive (list (fleet-queue--read-agent) :show t))
+With EXPLAIN every other open task follows, with :why AGENT does not get
+it.  With SHOW, as in interactive use, list them in a buffer; with a
+prefix argument, ask for AGENT and explain."
+  (interactive (list (fleet-queue--read-agent)
+                     :explain (and current-prefix-arg t) :show t))
   (fleet-queue--read (fleet-queue--given agent)
-                     `(:verb "poll" :tags ,tags :limit ,limit)
+                     `(:verb "poll" :tags ,tags :limit ,limit :explain ,(and explain t))
                      (and show "*Fleet ready*")))
 
 ;;;###autoload (autoload 'fleet-list "fleet" nil t)

@@ -253,7 +253,10 @@ fn who_may_claim_what_is_said_by_tags() {
         let mut desk = Desk::new(board);
         let mut table = String::new();
         for agent in ["timmy", "ezra", "allegro"] {
-            let tasks = desk.ask(agent, Call::Poll { tags: vec![], limit: None }).tasks.expect("a poll has tasks");
+            let tasks = desk
+                .ask(agent, Call::Poll { tags: vec![], limit: None, explain: false })
+                .tasks
+                .expect("a poll has tasks");
             let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
             table += &format!("{agent}: {}\n", names.join(" "));
         }
@@ -309,7 +312,8 @@ SCHEDULED: <2026-11-20 Fri>
 * FAILED T-15 f
 ",
     );
-    let poll = desk.ask("timmy", Call::Poll { tags: vec![], limit: None }).tasks.expect("a poll has tasks");
+    let poll =
+        desk.ask("timmy", Call::Poll { tags: vec![], limit: None, explain: false }).tasks.expect("a poll has tasks");
     let names: Vec<&str> = poll.iter().map(|task| task.name.as_str()).collect();
     assert_eq!(names.join(" "), "T-6 T-5 T-3 T-4 T-1 T-8 T-11 T-2");
     let why: String = ["T-7", "T-9", "T-10", "T-13", "T-14"]

@@ -75,6 +75,7 @@ fn every_field_of_a_reply_is_documented() {
         ("src/core/wire.rs", "pub struct Failure {", "error"),
         ("src/core/wire.rs", "pub struct TaskInfo {", "task"),
         ("src/core/wire.rs", "pub struct FailureInfo {", "failure"),
+        ("src/core/wire.rs", "pub struct Why {", "why"),
         ("src/core/wire.rs", "pub struct StatusInfo {", "status"),
         ("src/engine/verify.rs", "pub struct Report {", "verify"),
         ("src/core/frame.rs", "struct Header<'a> {", "header"),

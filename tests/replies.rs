@@ -194,7 +194,9 @@ fn r2_r4_after_the_journal_failed_nothing_is_told_but_the_status() {
     assert_eq!(reasons, [unknown, unknown, unknown, "journal-stopped", "ok"], "a refusal may rest on what was lost");
     assert_eq!(replies[1].error.as_ref().map(|error| error.code), Some(Code::Unreachable));
 
-    for call in [show, desk::claim("T-2"), Call::Poll { tags: vec![], limit: None }, desk::done("T-1", None)] {
+    for call in
+        [show, desk::claim("T-2"), Call::Poll { tags: vec![], limit: None, explain: false }, desk::done("T-1", None)]
+    {
         let reply = desk.ask("timmy", call);
         let error = reply.error.expect("it is refused");
         assert_eq!((error.reason.as_str(), error.code), ("journal-stopped", Code::Corrupt));

@@ -32,6 +32,11 @@ pub fn at(moment: jiff::Timestamp) -> Stamp {
     Stamp::new(moment.as_millisecond(), zoned.offset().seconds())
 }
 
+/// The time zone of this machine, as this process was started in it.
+pub fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::system()
+}
+
 /// What the kernel calls this run of the machine; empty where it does not tell.
 pub fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

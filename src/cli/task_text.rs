@@ -92,6 +92,11 @@ pub fn changed(reply: &Reply, named: &str) -> String {
         Some(task) => format!("{} is now {}", task.name, task.keyword),
         None => format!("{named}: accepted"),
     };
+    if let (true, Some(task)) = (reply.repeats, &reply.task) {
+        let next = [("scheduled", &task.scheduled), ("deadline", &task.deadline)];
+        let next = next.into_iter().filter_map(|(word, stamp)| Some(format!(", {word} {}", stamp.as_ref()?)));
+        let _ = write!(line, " again{}", next.collect::<String>());
+    }
     let remarks = [
         (reply.replayed, "answered before"),
         (reply.late, "late, but accepted"),

@@ -47,6 +47,9 @@ pub enum Call {
         /// At most this many tasks.
         #[serde(default)]
         limit: Option<u32>,
+        /// Every open task, with why it is not ready.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        explain: bool,
     },
     /// Makes the agent the holder of `task`, or of the best ready task if `task` is absent.
     Claim {
@@ -285,6 +288,9 @@ pub struct Reply {
     /// The task had gone on without the caller (its lease had run out), but the outcome was accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// For `done`: the task repeats, and is PENDING again with its next date.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeats: bool,
     /// `missing` when the task's heading is not on the board at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
@@ -382,6 +388,9 @@ pub struct TaskInfo {
     /// `scheduled`, `backoff`, `poison`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unready: Option<String>,
+    /// What is behind `unready`; only from `poll` with `explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     /// The line of the headline in the file, from 1; only from `show` and `claim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
@@ -405,6 +414,25 @@ pub struct FailureInfo {
     /// What the agent said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Why one agent does not get one task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// One clause for people.
+    pub message: String,
+    /// The task that comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// When that is over (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Who may have the task, or has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<String>,
+    /// What the agent holds itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
 }
 
 /// The health of a board's owner.

@@ -60,9 +60,15 @@ impl Engine {
         let mut reply = Reply::ok(&request.id);
         reply.number = Some(self.last());
         match &request.call {
-            Call::Poll { tags, limit } => {
-                let found = ready::ready(&self.model, request.agent.as_ref(), tags, now);
-                reply.tasks = Some(self.listed(found, *limit, now));
+            Call::Poll { tags, limit, explain } => {
+                let agent = request.agent.as_ref();
+                reply.tasks = Some(if *explain {
+                    self.explained(agent, tags, *limit, now)
+                } else {
+                    self.listed(ready::ready(&self.model, agent, tags, now), *limit, now)
+                });
+                let refusal = agent.and_then(|agent| decide::within_limit(&self.model, agent).err());
+                reply.notices.extend(refusal.map(|refusal| refusal.to_string()));
             }
             Call::List { state, tags, holder, limit } => {
                 let wanted = |task: &Task<'_>| self.is_wanted(task, state.as_deref(), tags, holder.as_ref());
@@ -119,10 +125,12 @@ impl Engine {
         });
         match &request.call {
             Call::Claim { .. } => reply.token = Some(self.model.ledger.token(number)),
-            Call::Done { token, .. }
-            | Call::Fail { token, .. }
-            | Call::Release { token, .. }
-            | Call::Note { token, .. } => {
+            Call::Done { token, .. } => {
+                reply.fenced = Some(token.is_some());
+                let record = task.and_then(|task| self.model.ledger.record(task));
+                reply.repeats = record.is_some_and(|record| record.repeated == number);
+            }
+            Call::Fail { token, .. } | Call::Release { token, .. } | Call::Note { token, .. } => {
                 reply.fenced = Some(token.is_some());
             }
             _ => {}
@@ -159,7 +167,6 @@ impl Engine {
     pub(super) fn brief(&self, task: &Task<'_>, now: &Now) -> TaskInfo {
         let text = task.section.text.as_str();
         let heading = task.section.heading.as_ref();
-        let planning = heading.and_then(|heading| heading.planning.as_ref());
         let priority = heading.and_then(|heading| heading.priority).map(|span| span.of(text));
         let record = task.record;
         TaskInfo {
@@ -169,8 +176,8 @@ impl Engine {
             keyword: task.keyword.into(),
             priority: priority.map(|cookie| cookie.trim_start_matches("[#").trim_end_matches(']').into()),
             tags: task.at.map(|at| self.model.board.tags(at).into_iter().map(Into::into).collect()).unwrap_or_default(),
-            deadline: planning.and_then(|planning| planning.deadline).map(|span| span.of(text).into()),
-            scheduled: planning.and_then(|planning| planning.scheduled).map(|span| span.of(text).into()),
+            deadline: task.deadline().map(Into::into),
+            scheduled: task.scheduled().map(Into::into),
             holder: task.holder().cloned(),
             token: record.filter(|record| record.holder.is_some()).and_then(|record| record.token),
             lease_ms: task.id.zip(record).and_then(|(id, record)| self.model.leases.left_ms(id, record)),
@@ -241,7 +248,7 @@ impl Engine {
             unsaved: self.unsaved,
             waiting: self.waiters as u64,
             counts,
-            notices: self.notices.iter().cloned().collect(),
+            notices: self.notices.iter().cloned().chain(self.model.board.remarks()).collect(),
         }
     }
 

@@ -191,7 +191,8 @@ impl Engine {
 
     /// What `work` does to `section`, which stands or stood at `at`.
     fn heading_edits(&self, work: &Work, at: usize, section: &Section) -> Option<Vec<TextEdit>> {
-        let (text, settings, ledger) = (&section.text, self.model.board.settings(), &self.model.ledger);
+        let (text, ledger) = (&section.text, &self.model.ledger);
+        let settings = &self.model.board.settings_of(at, section);
         match work {
             Work::Event(number, event) => {
                 let record = ledger.record(event.change.task()?);
@@ -221,7 +222,7 @@ impl Engine {
     /// Keyword before and after, if `work` is an agent's change of state that the heading at `at` is about to show.
     fn moved(&self, work: &Work, at: usize) -> Option<(String, String)> {
         let Work::Event(number, event) = work else { return None };
-        let (from, to) = event.change.transition().filter(|(from, to)| from != to)?;
+        let (from, to) = event.change.told().filter(|(from, to)| from != to)?;
         let section = &self.model.board.sections()[at];
         let record = self.model.ledger.record(event.change.task()?);
         let is_shown = section.keyword() == Some(from) && apply::extent(section, *number, record) == Extent::Whole;

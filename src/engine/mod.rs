@@ -8,6 +8,7 @@ mod answer;
 mod apply;
 mod archive;
 mod events;
+mod explain;
 mod lease;
 mod open;
 mod person;
@@ -33,6 +34,7 @@ pub use wait::{Decided, Pending, WAITERS_MAX, Waiters};
 use crate::{
     adapters::{
         board_file::{Encoding, Identity},
+        clock,
         halt::HaltFile,
         owner::{NetworkFs, OwnedDir},
     },
@@ -47,6 +49,7 @@ use crate::{
     },
 };
 use apply::{Plan, Work};
+use jiff::tz::TimeZone;
 use log::Log;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -67,6 +70,10 @@ pub struct Policy {
     pub require_token: bool,
     /// How long a claim lasts without a sign of life, in seconds, 0 for ever.
     pub lease_secs: u64,
+    /// How many tasks an agent may hold where the board does not say; 0 for any number.
+    pub claims_max: u32,
+    /// The time zone in which people read the board's time stamps.
+    pub zone: TimeZone,
     /// Whether the board may lie on a network file system.
     pub network: NetworkFs,
     /// The file that stops the fleet; `None` for a board that nobody can halt.
@@ -84,14 +91,22 @@ impl Policy {
         let lease_secs = config.number(Key::PolicyLeaseSecs).expect("it has a default");
         // The configuration is a number between two bounds; what lies between 0 and the least is the least.
         let lease_secs = if lease_secs == 0 { 0 } else { lease_secs.max(LEASE_SECS_MIN) };
-        Self { require_token: config.is_on(Key::PolicyRequireToken), lease_secs, network, halt }
+        Self {
+            require_token: config.is_on(Key::PolicyRequireToken),
+            lease_secs,
+            claims_max: config.number(Key::PolicyClaimsMax).map_or(0, |max| u32::try_from(max).unwrap_or(u32::MAX)),
+            zone: clock::zone(),
+            network,
+            halt,
+        }
     }
 }
 
 impl Default for Policy {
-    /// The strictest file systems, no tokens, claims without end, and nobody who could halt it.
+    /// The strictest file systems, no tokens, no limits, claims without end, UTC, and nobody who could halt it.
     fn default() -> Self {
-        Self { require_token: false, lease_secs: 0, network: NetworkFs::Refuse, halt: None }
+        let (network, zone) = (NetworkFs::Refuse, TimeZone::UTC);
+        Self { require_token: false, lease_secs: 0, claims_max: 0, zone, network, halt: None }
     }
 }
 

@@ -69,6 +69,8 @@ impl Engine {
             model: Model {
                 require_token: policy.require_token,
                 leases: Leases::new(policy.lease_secs),
+                claims_max: policy.claims_max,
+                zone: policy.zone,
                 ..Model::new(board, ledger)
             },
             log: log::Log::new(journal),

@@ -378,7 +378,7 @@ fn decided(model: &Model, agent: &AgentName, call: &Call, fresh: &str, now: &Now
         Call::Claim { task: None, tags, lease_secs, .. } => {
             decide::claim_next(model, agent, tags, *lease_secs, fresh, now)
         }
-        Call::Done { task, token, result } => decide::done(model, agent, task, *token, result.as_deref()),
+        Call::Done { task, token, result } => decide::done(model, agent, task, *token, result.as_deref(), now),
         Call::Fail { task, token, reason } => decide::fail(model, agent, task, *token, reason.as_deref(), now),
         Call::Release { task, token, reason } => decide::release(model, agent, task, *token, reason.as_deref()),
         Call::Skip { task, reason } => decide::skip(model, agent, task, reason.as_deref(), fresh),

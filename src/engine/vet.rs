@@ -53,6 +53,7 @@ pub struct Vetting {
 }
 
 /// What a claim that may be vetoed comes to.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call, and nearly always is decided")]
 pub(super) enum Vetted {
     /// The task is not vetoed.
     Decided(Decided),
@@ -137,6 +138,7 @@ impl Engine {
         now: &Now,
     ) -> Result<Vetted, Refusal> {
         decide::offering(&self.model)?;
+        decide::within_limit(&self.model, agent)?;
         for task in ready::ready(&self.model, Some(agent), tags, now) {
             let question = self.question(request, agent, false, &task, now);
             match vetting.about(&question.fingerprint) {

@@ -11,6 +11,9 @@ use std::{ffi::OsStr, path::Path};
 /// The longest time that can be configured, in seconds: a day.
 pub const CONFIG_SECS_MAX: u64 = 24 * 3_600;
 
+/// The highest limit of tasks per agent that can be configured.
+pub const CLAIMS_CONFIG_MAX: u64 = 10_000;
+
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
@@ -52,6 +55,8 @@ pub enum Key {
     PolicyRequireToken,
     /// How long a claim lasts without a sign of life.
     PolicyLeaseSecs,
+    /// How many tasks an agent may hold at once.
+    PolicyClaimsMax,
     /// Whether a board may lie on a network file system.
     PolicyNetworkFileSystem,
 }
@@ -106,7 +111,7 @@ pub struct ConfigOption {
 const SECS: Kind = Kind::Number { unit: "seconds", min: 1, max: CONFIG_SECS_MAX };
 
 /// Every option, in the order in which people meet them.
-pub const OPTIONS: [ConfigOption; 20] = [
+pub const OPTIONS: [ConfigOption; 21] = [
     ConfigOption {
         key: Key::Agent,
         name: "agent",
@@ -260,6 +265,14 @@ pub const OPTIONS: [ConfigOption; 20] = [
         kind: Kind::Number { unit: "seconds", min: 0, max: LEASE_SECS_MAX },
         default: "3600",
         meaning: "how long a claim lasts without a sign of life unless it says otherwise, 0 for ever; read by the board's owner",
+    },
+    ConfigOption {
+        key: Key::PolicyClaimsMax,
+        name: "policy.claims-max",
+        variable: "FLEET_CLAIMS_MAX",
+        kind: Kind::Number { unit: "tasks", min: 0, max: CLAIMS_CONFIG_MAX },
+        default: "0",
+        meaning: "how many tasks an agent may hold where the board does not say, 0 for any number; read by the board's owner",
     },
     ConfigOption {
         key: Key::PolicyNetworkFileSystem,

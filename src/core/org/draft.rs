@@ -4,7 +4,7 @@
 //! notes nothing. What an argument may hold is the caller's business (text from agents goes through
 //! [`safe`](super::safe) first), but no argument makes a method panic, and one that could not be read back is ignored.
 
-use super::blocks::{line_end, next_line};
+use super::blocks::{is_blank, line_end, next_line};
 use super::log::{self, Place};
 use super::planning::{self, Word};
 use super::{Heading, Property, Settings, Span};
@@ -140,6 +140,38 @@ impl<'s> Draft<'s> {
         }
     }
 
+    /// Puts the stamp `to` in the place of the DEADLINE `from`, or takes it away with its word; another DEADLINE stays.
+    pub fn move_deadline(&mut self, from: &str, to: Option<&str>) {
+        let shown = self.heading.planning.as_ref().and_then(|planning| planning.deadline);
+        self.move_stamp(Word::Deadline, shown, from, to);
+    }
+
+    /// As [`Self::move_deadline`], of SCHEDULED.
+    pub fn move_scheduled(&mut self, from: &str, to: Option<&str>) {
+        let shown = self.heading.planning.as_ref().and_then(|planning| planning.scheduled);
+        self.move_stamp(Word::Scheduled, shown, from, to);
+    }
+
+    fn move_stamp(&mut self, word: Word, shown: Option<Span>, from: &str, to: Option<&str>) {
+        let Some(shown) = shown.filter(|shown| shown.of(&self.text) == from) else { return };
+        match to {
+            Some(to) if planning::is_stamp(to) => self.edit_narrowly(shown.range(), to),
+            Some(_) => {}
+            None => {
+                let line = line_start(&self.text, shown.start as usize)..line_end(&self.text, shown.start as usize);
+                let words = planning::words(&self.text, line.clone());
+                let own = words.iter().rev().find(|(found, span)| *found == word && span.end <= shown.start);
+                let Some(start) = own.map(|(_, span)| span.start as usize) else { return };
+                let rest = &self.text[shown.end as usize..line.end];
+                let end = line.end - rest.trim_start_matches(is_blank).len();
+                // As org does: the blank before it goes too, but not the indentation.
+                let before = &self.text[line.start..start];
+                let lead = usize::from(before.ends_with(' ') && !before.trim().is_empty());
+                self.edit(start - lead..end, "");
+            }
+        }
+    }
+
     /// The planning line without what belongs to `CLOSED:`, and with `stamp` in front; no line where nothing is left.
     fn rewrite_planning(&mut self, line: Range<usize>, words: &[(Word, Span)], stamp: Option<&str>) {
         let indent = log::indent(&self.text[line.clone()]);
@@ -164,7 +196,7 @@ impl<'s> Draft<'s> {
     ///
     /// `entry` is the first line without its dash; lines after a newline continue it.
     pub fn log(&mut self, entry: &str, marker: &str) {
-        if self.heading.level == 0 || log::is_silent(&self.text, &self.heading) {
+        if self.heading.level == 0 || log::is_silent(&self.text, &self.heading, self.settings) {
             return;
         }
         let marker = if marker.is_empty() { entry.split('\n').next().unwrap_or("") } else { marker };
@@ -223,6 +255,10 @@ impl<'s> Draft<'s> {
         self.edits.push(TextEdit::replace(range, new));
         self.heading = Heading::read(&self.text, &self.settings.keywords);
     }
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
 /// How many bytes two sequences of characters have in common at their beginning.

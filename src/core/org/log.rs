@@ -16,8 +16,8 @@ pub(super) enum Place {
 ///
 /// A name that cannot be a drawer's is taken for the usual one, so that no text breaks.
 pub(super) fn drawer<'a>(section: &'a str, heading: &Heading, settings: &'a Settings) -> Option<&'a str> {
-    match heading.property(section, "LOG_INTO_DRAWER") {
-        None => settings.log_drawer.as_deref(),
+    match heading.property(section, "LOG_INTO_DRAWER").or(settings.log_drawer.as_deref()) {
+        None => None,
         Some("nil") => None,
         Some(name) => Some(if is_drawer_name(name) { name } else { LOG_DRAWER }),
     }
@@ -28,9 +28,9 @@ fn is_drawer_name(name: &str) -> bool {
     !taken && !name.contains(':') && drawer_name(&format!(":{name}:")) == Some(name)
 }
 
-/// Whether the heading asks for no log at all.
-pub(super) fn is_silent(section: &str, heading: &Heading) -> bool {
-    heading.property(section, "LOGGING") == Some("nil")
+/// Whether the heading asks for no log at all; its own LOGGING wins over what it inherits.
+pub(super) fn is_silent(section: &str, heading: &Heading, settings: &Settings) -> bool {
+    heading.property(section, "LOGGING").map_or(settings.log_silent, |logging| matches!(logging, "nil" | ""))
 }
 
 /// Where the next entry goes: on real drawers and lists, where `org-log-beginning` would put it. A line that only looks

@@ -101,7 +101,7 @@ fn holds(draft: &Draft, step: &Step) -> bool {
         }
         Step::Log(entry) => {
             let first = entry.lines().next().unwrap_or("");
-            log::is_silent(text, heading) || text[heading.body as usize..].contains(first)
+            log::is_silent(text, heading, &Settings::default()) || text[heading.body as usize..].contains(first)
         }
         Step::Cookie(done, total) => {
             let (exact, share) = (format!("[{done}/{total}]"), format!("[{}%]", done * 100 / (*total).max(1)));

@@ -46,6 +46,18 @@ pub fn sections(text: &str) -> impl Iterator<Item = &str> + '_ {
     heads(text).chain(std::iter::once(text.len())).map(move |end| &text[std::mem::replace(&mut start, end)..end])
 }
 
+/// The property `key` of the drawer that `preamble`, the text before the first headline, begins with. As in Org, only
+/// comments and blank lines may stand before it.
+pub fn file_property<'t>(preamble: &'t str, key: &str) -> Option<&'t str> {
+    let is_passed = |line: &str| trim(line).is_empty() || trim(line) == "#" || trim(line).starts_with("# ");
+    let mut at = 0;
+    while at < preamble.len() && is_passed(&preamble[at..line_end(preamble, at)]) {
+        at = next_line(preamble, at);
+    }
+    let drawer = read_drawer(preamble, at);
+    Heading { drawer, ..Heading::default() }.property(preamble, key)
+}
+
 /// The number of stars of a headline.
 fn stars(line: &str) -> Option<usize> {
     let count = line.bytes().take_while(|&b| b == b'*').count();

@@ -24,6 +24,14 @@ pub struct Settings {
     pub archive: Option<String>,
     /// The file's category, if it names one.
     pub category: Option<String>,
+    /// Whether a repeating task is given LAST_REPEAT.
+    pub log_repeat: bool,
+    /// Whether changes are not logged at all. No line of the file says so, but the LOGGING property of a heading.
+    pub log_silent: bool,
+    /// Properties that every heading inherits, from `#+PROPERTY:`.
+    pub properties: Vec<(String, String)>,
+    /// The files of `#+SETUPFILE:`, which are not read: their keywords are unknown.
+    pub setup_files: Vec<String>,
 }
 
 /// The name of the log drawer where the board does not say otherwise.
@@ -39,9 +47,11 @@ enum Key {
     Startup,
     Archive,
     Category,
+    Property,
+    SetupFile,
 }
 
-const KEYS: [(&str, Key); 7] = [
+const KEYS: [(&str, Key); 9] = [
     ("TYP_TODO", Key::TypTodo),
     ("TODO", Key::Todo),
     ("SEQ_TODO", Key::SeqTodo),
@@ -49,6 +59,8 @@ const KEYS: [(&str, Key); 7] = [
     ("STARTUP", Key::Startup),
     ("ARCHIVE", Key::Archive),
     ("CATEGORY", Key::Category),
+    ("PROPERTY", Key::Property),
+    ("SETUPFILE", Key::SetupFile),
 ];
 
 impl Default for Settings {
@@ -61,6 +73,10 @@ impl Default for Settings {
             declared_keywords: false,
             archive: None,
             category: None,
+            log_repeat: true,
+            log_silent: false,
+            properties: Vec::new(),
+            setup_files: Vec::new(),
         }
     }
 }
@@ -80,6 +96,11 @@ impl Settings {
                 // Of the archive Org takes the first line, of the category the last.
                 Key::Archive => drop(settings.archive.get_or_insert_with(|| value.to_owned())),
                 Key::Category => settings.category = Some(value.to_owned()),
+                Key::Property => {
+                    let (name, value) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+                    settings.properties.push((name.to_owned(), value.trim().to_owned()));
+                }
+                Key::SetupFile => settings.setup_files.push(value.trim_matches('"').to_owned()),
                 Key::TypTodo | Key::Todo | Key::SeqTodo => {}
             }
         }
@@ -98,12 +119,36 @@ impl Settings {
         old.flat_map(collect).eq(collect(new))
     }
 
+    /// The property `key` that every heading inherits from the file; of several lines the last one counts.
+    pub fn property(&self, key: &str) -> Option<&str> {
+        let named = self.properties.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// The settings of a heading that has or inherits these properties: where and what it logs, as in
+    /// `org-local-logging` and `org-log-into-drawer`. LOGGING switches everything off that it does not name.
+    pub fn of_heading(mut self, logging: Option<&str>, drawer: Option<&str>) -> Settings {
+        if let Some(logging) = logging {
+            (self.log_done, self.log_repeat) = (false, false);
+            self.log_silent = matches!(logging, "nil" | "");
+            logging.split_whitespace().for_each(|option| self.start_up(option));
+        }
+        match drawer {
+            None => {}
+            Some("nil") => self.log_drawer = None,
+            Some(name) => self.log_drawer = Some(name.to_owned()),
+        }
+        self
+    }
+
     fn start_up(&mut self, option: &str) {
         match option.to_ascii_lowercase().as_str() {
             "logdrawer" => self.log_drawer = Some(LOG_DRAWER.into()),
             "nologdrawer" => self.log_drawer = None,
             "logdone" | "lognotedone" => self.log_done = true,
             "nologdone" => self.log_done = false,
+            "logrepeat" | "lognoterepeat" => self.log_repeat = true,
+            "nologrepeat" => self.log_repeat = false,
             _ => {}
         }
     }

@@ -3,10 +3,10 @@
 use crate::core::{
     edit::TextEdit,
     id::AgentName,
-    org::{Draft, KeywordKind, Settings, state_change},
+    org::{Draft, KeywordKind, Settings, Span, state_change},
     queue::{
         board::Section,
-        event::{Change, Event},
+        event::{Change, Event, MovedStamp},
         ledger::Record,
     },
     time::Stamp,
@@ -72,6 +72,24 @@ fn show(draft: &mut Draft<'_>, settings: &Settings, event: &Event) {
     set_properties(draft, event, moved);
     if moved {
         set_closed(draft, settings, event);
+        come_again(draft, settings, event);
+    }
+}
+
+/// A task that repeats gets its next dates, and goes on as if nobody had tried it yet.
+fn come_again(draft: &mut Draft<'_>, settings: &Settings, event: &Event) {
+    let Change::Done { repeat: Some(repeat), .. } = &event.change else { return };
+    if let Some(MovedStamp { from, to }) = &repeat.scheduled {
+        draft.move_scheduled(from, to.as_deref());
+    }
+    if let Some(MovedStamp { from, to }) = &repeat.deadline {
+        draft.move_deadline(from, to.as_deref());
+    }
+    draft.remove_property("ATTEMPTS");
+    give_up(draft, true);
+    // As in Org, a task whose time is kept is told when it came last, whatever it logs otherwise.
+    if settings.log_repeat || draft.text().lines().any(|line| line.trim_start().starts_with("CLOCK: ")) {
+        draft.set_property("LAST_REPEAT", &event.at.org_inactive());
     }
 }
 
@@ -101,10 +119,27 @@ pub fn restore(section: &str, settings: &Settings, task: &str, record: &Record) 
     if let Some(result) = &record.result {
         draft.set_property("RESULT", result);
     }
+    restore_stamps(&mut draft, record);
     if let Some(at) = record.moved_at.filter(|_| !record.is_by_hand()) {
         restore_closed(&mut draft, settings, is_closed, at);
     }
     draft.into_edits()
+}
+
+fn restore_stamps(draft: &mut Draft<'_>, record: &Record) {
+    let planning = draft.heading().planning.clone().unwrap_or_default();
+    let shown = |span: Option<Span>| span.map(|span| span.of(draft.text()).to_owned());
+    let (scheduled, deadline) = (shown(planning.scheduled), shown(planning.deadline));
+    if let (Some(shown), Some(replanned)) = (scheduled, &record.scheduled)
+        && replanned.is_behind(&shown)
+    {
+        draft.move_scheduled(&shown, replanned.is.as_deref());
+    }
+    if let (Some(shown), Some(replanned)) = (deadline, &record.deadline)
+        && replanned.is_behind(&shown)
+    {
+        draft.move_deadline(&shown, replanned.is.as_deref());
+    }
 }
 
 fn restore_closed(draft: &mut Draft<'_>, settings: &Settings, is_closed: bool, at: Stamp) {
@@ -234,7 +269,7 @@ fn log_entry(number: u64, event: &Event) -> Option<String> {
         }
         _ => return None,
     };
-    let (from, to) = event.change.transition()?;
+    let (from, to) = event.change.told()?;
     Some(format!("{} \\\\\n{told}", state_change(to, from, &stamp)))
 }
 

@@ -42,6 +42,7 @@ pub struct Board {
     /// Where each uid stands.
     places: HashMap<u64, u32>,
     agents: Vec<String>,
+    limits: Vec<(String, u32)>,
     next_uid: u64,
     revision: u64,
 }
@@ -69,6 +70,7 @@ impl Board {
             names: HashMap::new(),
             places: HashMap::new(),
             agents: Vec::new(),
+            limits: Vec::new(),
             next_uid: 0,
             revision: 0,
         };
@@ -87,6 +89,17 @@ impl Board {
         &self.settings
     }
 
+    /// What holds for the log of `section`, which stands or stood at `at`: its own LOGGING and LOG_INTO_DRAWER, else those
+    /// of the headings above, of the text before the first heading, of `#+PROPERTY:` lines.
+    pub fn settings_of(&self, at: usize, section: &Section) -> Settings {
+        let inherited = |key| {
+            let above = self.ancestors(at).chain(self.sections.first());
+            let mut said = std::iter::once(section).chain(above).filter_map(|section| section.own(key));
+            said.next().or_else(|| self.settings.property(key))
+        };
+        self.settings.clone().of_heading(inherited("LOGGING"), inherited("LOG_INTO_DRAWER"))
+    }
+
     /// All sections in board order; the first is the text before the first heading, empty where there is none.
     pub fn sections(&self) -> &[Section] {
         &self.sections
@@ -95,6 +108,23 @@ impl Board {
     /// The agents that `#+FLEET_AGENTS:` lines before the first heading name.
     pub fn agents(&self) -> &[String] {
         &self.agents
+    }
+
+    /// How many tasks an agent may hold, as `#+FLEET_LIMIT:` lines before the first heading say; `*` is everyone else.
+    pub fn limits(&self) -> &[(String, u32)] {
+        &self.limits
+    }
+
+    /// What the board says and Fleet does not follow, in sentences for its operator.
+    pub fn remarks(&self) -> Vec<String> {
+        let preamble = self.sections.first().map_or("", |section| section.text.as_str());
+        let limits = limits_in(preamble).filter_map(Result::err);
+        let limits = limits.map(|words| format!("`{words}` in a line `{LIMITS}` is no agent with a number"));
+        let files = self.settings.setup_files.iter();
+        let files = files.map(|file| {
+            format!("`#+SETUPFILE: {file}` is not read: keywords, tags and settings in that file do not count here")
+        });
+        files.chain(limits).map(|remark| shortened(&remark)).take(REMARKS_MAX).collect()
     }
 
     /// The whole text.
@@ -265,13 +295,19 @@ impl Board {
     }
 
     fn index_all(&mut self) {
-        self.agents = self.sections.first().map(|preamble| agents_in(&preamble.text)).unwrap_or_default();
+        self.read_preamble();
         (self.chars, self.newlines) = self.sections.iter().map(|section| measures(&section.text)).unzip();
         self.ranks = self.sections.iter().map(Rank::of).collect();
         self.names.clear();
         self.places.clear();
         (0..self.sections.len()).for_each(|at| self.learn(at));
         self.link_parents(0);
+    }
+
+    fn read_preamble(&mut self) {
+        let preamble = self.sections.first().map_or("", |section| section.text.as_str());
+        self.agents = words_of(preamble, AGENTS).map(str::to_owned).collect();
+        self.limits = limits_in(preamble).filter_map(Result::ok).collect();
     }
 
     fn measure(&mut self, at: usize) {
@@ -333,15 +369,39 @@ fn one(found: Vec<usize>) -> Result<usize, Unresolved> {
     }
 }
 
-/// The words of the `#+FLEET_AGENTS:` lines of `preamble`.
-fn agents_in(preamble: &str) -> Vec<String> {
-    const KEY: &str = "#+FLEET_AGENTS:";
-    let value = |line: &'_ str| -> Option<String> {
-        let is_key = line.get(..KEY.len())?.eq_ignore_ascii_case(KEY);
-        is_key.then(|| line[KEY.len()..].to_owned())
-    };
-    let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    preamble.lines().filter_map(value).flat_map(words).collect()
+/// The line that names agents.
+const AGENTS: &str = "#+FLEET_AGENTS:";
+/// The line that says how many tasks an agent may hold.
+const LIMITS: &str = "#+FLEET_LIMIT:";
+/// How many remarks there are at most.
+const REMARKS_MAX: usize = 5;
+/// How long one is, in characters.
+const REMARK_CHARS_MAX: usize = 300;
+
+/// The words of the lines of `preamble` that begin with `key`.
+fn words_of<'t>(preamble: &'t str, key: &'static str) -> impl Iterator<Item = &'t str> {
+    values_of(preamble, key).flat_map(str::split_whitespace)
+}
+
+fn values_of<'t>(preamble: &'t str, key: &'static str) -> impl Iterator<Item = &'t str> {
+    let is_key = |line: &&str| line.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key));
+    preamble.lines().filter(is_key).map(|line| &line[key.len()..])
+}
+
+/// The pairs of a name and a number in the `#+FLEET_LIMIT:` lines, or the words that are none.
+fn limits_in(preamble: &str) -> impl Iterator<Item = Result<(String, u32), String>> {
+    values_of(preamble, LIMITS).flat_map(|value| {
+        let words: Vec<&str> = value.split_whitespace().collect();
+        let pair = |pair: &[&str]| match pair {
+            [name, number] => number.parse().map(|n| ((*name).to_owned(), n)).map_err(|_| pair.join(" ")),
+            _ => Err(pair.join(" ")),
+        };
+        words.chunks(2).map(pair).collect::<Vec<_>>()
+    })
+}
+
+fn shortened(remark: &str) -> String {
+    remark.chars().take(REMARK_CHARS_MAX).collect()
 }
 
 /// How many characters and how many newlines `text` has.

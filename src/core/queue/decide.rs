@@ -8,9 +8,11 @@ use crate::core::{
     queue::{
         event::Change,
         ledger::{Ended, Gone, Record},
+        limit,
         model::{BACKOFF_MS_BASE, BACKOFF_MS_MAX, Lookup, Model, POISON_AGENTS, Task},
         ready::{self, Unready},
         refusal::Refusal,
+        repeats,
         state::State,
     },
     time::{Now, Stamp},
@@ -80,6 +82,7 @@ pub fn claim(
     match ready::unready_for(model, &task, agent, now) {
         None => claimed(model, &task, lease_secs, fresh),
         Some(Unready::State(_)) => Err(wrong_state("claim", name, &task)),
+        Some(Unready::AtLimit { limit, held }) => Err(Refusal::AtLimit { agent: agent.clone(), limit, held }),
         Some(why) => Err(Refusal::NotReady { task: name.into(), why }),
     }
 }
@@ -94,6 +97,7 @@ pub fn claim_next(
     now: &Now,
 ) -> Result<Decided, Refusal> {
     offering(model)?;
+    within_limit(model, agent)?;
     let task = ready::next(model, agent, tags, now).ok_or_else(|| Refusal::NothingReady(agent.clone()))?;
     claimed(model, &task, lease_secs, fresh)
 }
@@ -138,19 +142,23 @@ pub(super) fn unused(model: &Model, fresh: &str) -> String {
     std::iter::once(fresh.to_owned()).chain(more).find(is_free).expect("the numbers do not end")
 }
 
-/// IN_PROGRESS → DONE; after the lease ran out from where that led, unless somebody else has claimed the task since.
+/// IN_PROGRESS → DONE; a task that repeats → PENDING with its next date; after the lease ran out from where that led,
+/// unless somebody else has claimed the task since.
 pub fn done(
     model: &Model,
     agent: &AgentName,
     name: &str,
     token: Option<Token>,
     result: Option<&str>,
+    now: &Now,
 ) -> Result<Decided, Refusal> {
     let (task, late) = held_or_lapsed(model, agent, "done", name, token, result)?;
-    let to = keyword(model, State::Done)?;
+    let closed = keyword(model, State::Done)?;
+    let repeat = repeats::repeat(model, &task, &closed, now);
+    let to = if repeat.is_some() { repeats::keyword_after(model, &task)? } else { closed };
     let result = result.map(safe::line).filter(|result| !result.is_empty());
     let from = task.keyword.into();
-    Ok(Decided::of(&task, Change::Done { task: tracked(&task), from, to, result, late }))
+    Ok(Decided::of(&task, Change::Done { task: tracked(&task), from, to, result, late, repeat }))
 }
 
 /// IN_PROGRESS → PENDING with one more attempt, or → FAILED when they are used up.
@@ -382,6 +390,14 @@ pub(crate) fn offering(model: &Model) -> Result<(), Refusal> {
     match &model.halted {
         Some(reason) => Err(Refusal::Halted(reason.clone())),
         None => running(model),
+    }
+}
+
+/// Refuses an agent that holds as many tasks as it may.
+pub(crate) fn within_limit(model: &Model, agent: &AgentName) -> Result<(), Refusal> {
+    match limit::reached(model, agent) {
+        Some(Unready::AtLimit { limit, held }) => Err(Refusal::AtLimit { agent: agent.clone(), limit, held }),
+        _ => Ok(()),
     }
 }
 

@@ -121,6 +121,9 @@ pub enum Change {
         /// It came after the claim had ended (R6).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         late: bool,
+        /// It comes again: `to` is an open keyword.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repeat: Option<Repeat>,
     },
     /// An attempt failed.
     Failed {
@@ -309,6 +312,29 @@ pub enum Change {
     },
 }
 
+/// How a repeating task goes on after it was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// The closed keyword that it would have, and that its log tells of.
+    pub keyword: String,
+    /// What becomes of DEADLINE, if something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<MovedStamp>,
+    /// What becomes of SCHEDULED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<MovedStamp>,
+}
+
+/// A time stamp before and after its task was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedStamp {
+    /// Before.
+    pub from: String,
+    /// After; absent if it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
 /// A name under which a task went to the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedTask {
@@ -412,6 +438,14 @@ impl Change {
             | Change::Saving { .. }
             | Change::Halted { .. }
             | Change::Resumed => None,
+        }
+    }
+
+    /// As [`Change::transition`], as Org tells it: a task that repeats was done, whatever its keyword is afterwards.
+    pub fn told(&self) -> Option<(&str, &str)> {
+        match self {
+            Change::Done { from, repeat: Some(repeat), .. } => Some((from, &repeat.keyword)),
+            _ => self.transition(),
         }
     }
 

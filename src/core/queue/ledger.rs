@@ -3,7 +3,7 @@
 use crate::core::{
     id::{AgentName, RequestId, Token},
     queue::{
-        event::{Actor, ArchivedTask, Change, Event, Field},
+        event::{Actor, ArchivedTask, Change, Event, Field, MovedStamp, Repeat},
         state::State,
     },
     time::Stamp,
@@ -72,6 +72,12 @@ pub struct Record {
     pub gone: Option<Gone>,
     /// The archive that it went to, a file beside the board; unknown where the person archived it.
     pub archived_in: Option<Box<str>>,
+    /// Its DEADLINE, if the task repeated and the text may not show that yet.
+    pub deadline: Option<Replanned>,
+    /// Its SCHEDULED, likewise.
+    pub scheduled: Option<Replanned>,
+    /// The number of the last event by which it came again; 0 if it never did.
+    pub repeated: u64,
     /// When a verb last moved it.
     pub moved_at: Option<Stamp>,
     /// Keywords that the journal wrote under the latest token: a heading that shows one of them may be a stale copy (R19).
@@ -84,6 +90,18 @@ pub struct Record {
     pub last: u64,
     /// The number of the last transition.
     pub last_transition: u64,
+}
+
+/// How many earlier stamps of a repeating task are remembered.
+const STAMPS_KEPT: usize = 8;
+
+/// A time stamp that verbs moved: what it was, and what it is unless the person changed it since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replanned {
+    /// Earlier ones, oldest first: a text that shows one of them is behind.
+    pub was: Vec<String>,
+    /// The latest; absent if it went.
+    pub is: Option<String>,
 }
 
 /// A task in the file as it was last saved: one of the three sides of a merge (R19).
@@ -321,6 +339,9 @@ impl Record {
             ended: None,
             gone: None,
             archived_in: None,
+            deadline: None,
+            scheduled: None,
+            repeated: 0,
             moved_at: None,
             written: Vec::new(),
             base: Base { keyword: found.into(), ..Base::default() },
@@ -357,9 +378,12 @@ impl Record {
                 self.claimant.clone_from(&self.holder);
             }
             Change::Renewed { .. } => self.alive_at = openings,
-            Change::Done { result, .. } => {
+            Change::Done { result, repeat, .. } => {
                 self.result.clone_from(result);
                 self.poison.clear();
+                if let Some(repeat) = repeat {
+                    self.repeat(number, repeat);
+                }
             }
             Change::Failed { attempts, not_before, reason, late, poison, .. } => {
                 (self.attempts, self.not_before) = (*attempts, *not_before);
@@ -398,6 +422,8 @@ impl Record {
                 // Who opens it again by hand wants it tried.
                 self.poison.clear();
             }
+            Change::Edited { field: Field::Deadline, .. } => self.deadline = None,
+            Change::Edited { field: Field::Scheduled, .. } => self.scheduled = None,
             Change::Removed { archived, .. } => {
                 self.gone = Some(if *archived { Gone::Archived } else { Gone::Removed });
                 self.end(Ended::Removed);
@@ -416,6 +442,15 @@ impl Record {
             | Change::Halted { .. }
             | Change::Resumed => {}
         }
+    }
+
+    /// The task comes again, as if nobody had tried it yet.
+    fn repeat(&mut self, number: u64, repeat: &Repeat) {
+        self.repeated = number;
+        self.attempts = 0;
+        self.not_before = None;
+        Replanned::note(&mut self.deadline, repeat.deadline.as_ref());
+        Replanned::note(&mut self.scheduled, repeat.scheduled.as_ref());
     }
 
     /// A verb moved the task to `keyword`: whatever it was, nobody holds it afterwards (a claim sets its holder itself).
@@ -450,5 +485,23 @@ impl Record {
         if self.failures.len() > FAILURES_MAX {
             self.failures.pop_front();
         }
+    }
+}
+
+impl Replanned {
+    fn note(known: &mut Option<Self>, moved: Option<&MovedStamp>) {
+        let Some(MovedStamp { from, to }) = moved else { return };
+        let replanned = known.get_or_insert_default();
+        // A stamp that is back is not behind any more.
+        replanned.was.retain(|was| was != from && Some(was) != to.as_ref());
+        replanned.was.push(from.clone());
+        let surplus = replanned.was.len().saturating_sub(STAMPS_KEPT);
+        replanned.was.drain(..surplus);
+        replanned.is.clone_from(to);
+    }
+
+    /// Whether a text that shows `stamp` is behind.
+    pub fn is_behind(&self, stamp: &str) -> bool {
+        self.was.iter().any(|was| was == stamp)
     }
 }

@@ -164,13 +164,21 @@ pub fn has_old_token(heading: &Section, record: &Record) -> bool {
     token.zip(record.token).is_some_and(|(token, latest)| token.is_before(latest))
 }
 
+/// Whether a heading shows a time stamp that its task had before it came again.
+fn shows_old_stamp(heading: &Section, record: &Record) -> bool {
+    let shown = [(heading.deadline(), &record.deadline), (heading.scheduled(), &record.scheduled)];
+    shown.into_iter().any(|(shown, replanned)| {
+        shown.zip(replanned.as_ref()).is_some_and(|(shown, replanned)| replanned.is_behind(shown))
+    })
+}
+
 /// Who is right about a task; the board `can_show` the journal's state only if it still has that keyword.
 fn judge(record: &Record, heading: &Section, can_show: bool) -> Side {
     let shown = heading.keyword().unwrap_or_default();
     let token = heading.property("TOKEN").and_then(|token| token.parse::<Token>().ok());
     let is_old = has_old_token(heading, record);
     if shown == record.keyword {
-        return if is_old { Side::Journal } else { Side::Same };
+        return if is_old || shows_old_stamp(heading, record) { Side::Journal } else { Side::Same };
     }
     if !can_show && !record.keyword.is_empty() {
         return Side::Same;

@@ -5,10 +5,11 @@ use crate::core::{
     queue::{
         board::{Board, Section, Unresolved},
         lease::Leases,
-        ledger::{Gone, Ledger, Record},
+        ledger::{Gone, Ledger, Record, Replanned},
         state::State,
     },
 };
+use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 
 /// How often a task is tried before it is FAILED, unless its MAX_ATTEMPTS says otherwise.
@@ -43,6 +44,10 @@ pub struct Model {
     pub visited: HashSet<u64>,
     /// `done` and the like must carry a token.
     pub require_token: bool,
+    /// How many tasks an agent may hold at once, where the board does not say; 0 for any number.
+    pub claims_max: u32,
+    /// The time zone in which people read the board's time stamps.
+    pub zone: TimeZone,
     /// Why nothing may be offered at all, if so: a conflict or a damaged file.
     pub stopped: Option<String>,
     /// Why the fleet is halted, perhaps with an empty reason, as it was right before this decision (R24).
@@ -113,6 +118,8 @@ impl Model {
             leaving: HashSet::new(),
             visited: HashSet::new(),
             require_token: false,
+            claims_max: 0,
+            zone: TimeZone::UTC,
             stopped: None,
             halted: None,
         }
@@ -255,8 +262,27 @@ impl Task<'_> {
         self.record.map_or(0, |record| record.attempts)
     }
 
+    /// The DEADLINE as decided: what the text shows, or will.
+    pub fn deadline(&self) -> Option<&str> {
+        let shown = self.section.deadline()?;
+        decided_stamp(shown, self.record.and_then(|record| record.deadline.as_ref()))
+    }
+
+    /// The SCHEDULED as decided.
+    pub fn scheduled(&self) -> Option<&str> {
+        let shown = self.section.scheduled()?;
+        decided_stamp(shown, self.record.and_then(|record| record.scheduled.as_ref()))
+    }
+
     /// How often it is tried.
     pub fn max_attempts(&self) -> u32 {
         self.section.property("MAX_ATTEMPTS").and_then(|value| value.parse().ok()).unwrap_or(MAX_ATTEMPTS).max(1)
+    }
+}
+
+fn decided_stamp<'t>(shown: &'t str, replanned: Option<&'t Replanned>) -> Option<&'t str> {
+    match replanned.filter(|replanned| replanned.is_behind(shown)) {
+        Some(replanned) => replanned.is.as_deref(),
+        None => Some(shown),
     }
 }

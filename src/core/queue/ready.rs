@@ -6,7 +6,9 @@ use crate::core::{
     queue::{
         board::Rank,
         ledger::Gone,
+        limit,
         model::{Lookup, Model, Task},
+        order,
         state::State,
     },
     time::{Now, Stamp},
@@ -39,6 +41,13 @@ pub enum Unready {
     Poison,
     /// Its tags assign it to others.
     NotAssigned(Vec<String>),
+    /// The agent that asks holds as many tasks as it may.
+    AtLimit {
+        /// How many that is.
+        limit: u32,
+        /// Which ones.
+        held: Vec<String>,
+    },
     /// Its heading, of so many bytes, does not fit into the journal.
     TooLarge(usize),
 }
@@ -57,6 +66,7 @@ impl Unready {
             Unready::Backoff(_) => "backoff",
             Unready::Poison => "poison",
             Unready::NotAssigned(_) => "not-assigned",
+            Unready::AtLimit { .. } => "at-limit",
             Unready::TooLarge(_) => "too-large",
         }
     }
@@ -83,9 +93,7 @@ pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
     if let Some(until) = task.record.and_then(|record| record.not_before).filter(|until| *until > now.wall) {
         return Some(Unready::Backoff(until));
     }
-    let scheduled = task.section.heading.as_ref().and_then(|heading| heading.planning.as_ref()?.scheduled);
-    if let Some(span) = scheduled
-        && let Some(time) = org::timestamp::parse(span.of(&task.section.text))
+    if let Some(time) = task.scheduled().and_then(org::timestamp::parse)
         && now.wall.at_local(time.at) > now.wall
     {
         return Some(Unready::Scheduled(now.wall.at_local(time.at)));
@@ -94,12 +102,12 @@ pub fn unready(model: &Model, task: &Task<'_>, now: &Now) -> Option<Unready> {
     if bytes > HEADING_BYTES_MAX {
         return Some(Unready::TooLarge(bytes));
     }
-    blocker(model, task).map(Unready::Blocked)
+    blocker(model, task).or_else(|| order::blocker(model, task)).map(Unready::Blocked)
 }
 
 /// Why `agent` cannot claim `task` now; `None` if it can.
 pub fn unready_for(model: &Model, task: &Task<'_>, agent: &AgentName, now: &Now) -> Option<Unready> {
-    unready(model, task, now).or_else(|| unassigned(model, task, agent))
+    unready(model, task, now).or_else(|| unassigned(model, task, agent)).or_else(|| limit::reached(model, agent))
 }
 
 /// The names in BLOCKED_BY, separated by blanks or commas.
@@ -111,14 +119,14 @@ pub fn blocked_by<'t>(task: &Task<'t>) -> impl Iterator<Item = &'t str> {
 /// The tasks that are ready for `agent` (for anyone, if `None`) and carry all of `tags`, best first.
 ///
 /// Whether a task is ready is the dear question, so it is asked in the order of the answer and only until the caller has
-/// enough of them. Under HALT there are none.
+/// enough of them. Under HALT, and for an agent that is at its limit, there are none.
 pub fn ready<'m>(
     model: &'m Model,
     agent: Option<&AgentName>,
     tags: &[String],
     now: &Now,
 ) -> impl Iterator<Item = Task<'m>> {
-    let is_offering = model.halted.is_none();
+    let is_offering = model.halted.is_none() && agent.and_then(|agent| limit::reached(model, agent)).is_none();
     let mut ranked: BinaryHeap<Reverse<(Rank, usize)>> =
         model.board.ranks().filter(|_| is_offering).map(Reverse).collect();
     let best_first = std::iter::from_fn(move || ranked.pop());
@@ -172,7 +180,7 @@ fn blocker(model: &Model, task: &Task<'_>) -> Option<String> {
 
 /// Assignment by tags. `#+FLEET_AGENTS:` names the tags that are agents; a task with none of those is anyone's. On a
 /// board without that line a task with tags is for the agents among them, and one without tags is anyone's.
-fn unassigned(model: &Model, task: &Task<'_>, agent: &AgentName) -> Option<Unready> {
+pub fn unassigned(model: &Model, task: &Task<'_>, agent: &AgentName) -> Option<Unready> {
     let tags = model.board.tags(task.at?);
     if tags.contains(&agent.as_str()) {
         return None;

@@ -117,6 +117,16 @@ pub enum Refusal {
         /// Why not.
         why: Unready,
     },
+    /// The caller holds as many tasks as it may.
+    #[error("`{agent}` holds {} of {limit} tasks that it may hold: {}", .held.len(), named(.held))]
+    AtLimit {
+        /// The caller.
+        agent: AgentName,
+        /// How many it may hold.
+        limit: u32,
+        /// What it holds.
+        held: Vec<String>,
+    },
     /// The token is from an older claim.
     #[error("token {given} of task `{task}` is stale")]
     StaleToken {
@@ -177,7 +187,16 @@ fn listed(lines: &[(u64, String)]) -> String {
     lines.iter().map(|(line, headline)| format!("line {line} `{headline}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn explained(unready: &Unready) -> String {
+/// How many of the tasks that an agent holds are named.
+const HELD_NAMED_MAX: usize = 20;
+
+fn named(tasks: &[String]) -> String {
+    let more = if tasks.len() > HELD_NAMED_MAX { ", …" } else { "" };
+    tasks.iter().take(HELD_NAMED_MAX).map(|task| format!("`{task}`")).collect::<Vec<_>>().join(", ") + more
+}
+
+/// Why a task is not ready, in words that follow `it` or a colon.
+pub fn explained(unready: &Unready) -> String {
     match unready {
         Unready::State(state) => format!("its state is {}", state.name()),
         Unready::BeingEdited => "a person is editing it".into(),
@@ -188,6 +207,9 @@ fn explained(unready: &Unready) -> String {
         Unready::Scheduled(until) => format!("it is scheduled for {until}"),
         Unready::Backoff(until) => format!("it failed and is not tried again before {until}"),
         Unready::Poison => "too many agents failed at it".into(),
+        Unready::AtLimit { limit, held } => {
+            format!("you hold {} of {limit} tasks that you may hold: {}", held.len(), named(held))
+        }
         Unready::TooLarge(bytes) => format!("its heading has {bytes} bytes, more than the journal takes"),
         Unready::NotAssigned(tags) => format!("its tags assign it to {}", tags.join(", ")),
     }
@@ -213,6 +235,7 @@ impl Refusal {
             | Refusal::HeldByYou { .. }
             | Refusal::WrongState { .. }
             | Refusal::NotReady { .. }
+            | Refusal::AtLimit { .. }
             | Refusal::StaleToken { .. }
             | Refusal::LeaseExpired(_)
             | Refusal::NotHolder { .. }
@@ -238,6 +261,7 @@ impl Refusal {
             Refusal::HeldByYou { .. } => "held-by-you",
             Refusal::WrongState { .. } => "wrong-state",
             Refusal::NotReady { why, .. } => why.name(),
+            Refusal::AtLimit { .. } => "at-limit",
             Refusal::StaleToken { .. } => "stale-token",
             Refusal::LeaseExpired(_) => "lease-expired",
             Refusal::BadLease(_) => "bad-lease",
@@ -273,6 +297,7 @@ impl Refusal {
                 "if those tags are not agents, name the agents in a line `#+FLEET_AGENTS:` at the top of the board"
                     .into()
             }
+            Refusal::AtLimit { .. } => "finish or release one of them; the limit is the board's or its owner's".into(),
             Refusal::StaleToken { .. } => "the task was claimed again since; stop working on it".into(),
             Refusal::LeaseExpired(_) => {
                 "finish, and report done or fail while nobody else has claimed it; or claim it again".into()

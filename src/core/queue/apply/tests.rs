@@ -58,7 +58,7 @@ fn event() -> impl Strategy<Value = Event> {
                 heading: String::new(),
                 lease_secs: None,
             },
-            1 => Change::Done { task, from: working, to: to("DONE"), result: reason, late: false },
+            1 => Change::Done { task, from: working, to: to("DONE"), result: reason, late: false, repeat: None },
             2 => Change::Failed {
                 task,
                 from: working,

@@ -2,7 +2,7 @@
 
 use crate::core::{
     edit::{TextEdit, apply_edits},
-    org::{Heading, Settings},
+    org::{self, Heading, Settings},
     queue::state::State,
 };
 
@@ -47,9 +47,27 @@ impl Section {
         self.heading.as_ref()?.property(&self.text, key).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// As [`Self::property`], also if it is empty; of the text before the first heading, what its drawer says.
+    pub(super) fn own(&self, key: &str) -> Option<&str> {
+        match &self.heading {
+            Some(heading) => heading.property(&self.text, key),
+            None => org::file_property(&self.text, key),
+        }
+    }
+
     /// The headline without its newline.
     pub fn headline(&self) -> &str {
         self.heading.as_ref().map_or("", |heading| heading.line.of(&self.text))
+    }
+
+    /// The DEADLINE stamp.
+    pub fn deadline(&self) -> Option<&str> {
+        self.heading.as_ref()?.planning.as_ref()?.deadline.map(|span| span.of(&self.text))
+    }
+
+    /// The SCHEDULED stamp.
+    pub fn scheduled(&self) -> Option<&str> {
+        self.heading.as_ref()?.planning.as_ref()?.scheduled.map(|span| span.of(&self.text))
     }
 
     /// The ID, by which the journal knows a task.

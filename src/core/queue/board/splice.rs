@@ -1,6 +1,6 @@
 //! Changes of a board by somebody else: only what changed is read again, and what is the same task keeps its uid.
 
-use super::{Board, Rank, Section, agents_in, measures};
+use super::{Board, Rank, Section, measures};
 use crate::core::org::Settings;
 use std::{
     collections::{HashMap, VecDeque},
@@ -126,7 +126,7 @@ impl Board {
         self.keep_uids(&before, after.clone());
         after.clone().for_each(|at| self.learn(at));
         if after.start == 0 {
-            self.agents = agents_in(&self.sections[0].text);
+            self.read_preamble();
         }
         let relink = levels(&before) != levels(&self.sections[after.clone()]);
         Exchanged { before, after, relink }

@@ -33,7 +33,7 @@ fn told(story: &str) -> Ledger {
                 heading: BOARD.into(),
                 lease_secs: None,
             },
-            "done" => Change::Done { task, from, to: to("DONE"), result: None, late: false },
+            "done" => Change::Done { task, from, to: to("DONE"), result: None, late: false, repeat: None },
             "release" => Change::Released { task, from, to: to("PENDING"), reason },
             "skip" => Change::Skipped { task, from, to: to("SKIPPED"), title, stamp, reason },
             "requeue" => Change::Requeued { task, from, to: to("PENDING"), title, stamp, reason },
