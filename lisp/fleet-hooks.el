@@ -72,8 +72,8 @@ Each is called with one argument, the event as a property list:
 `:from' `:to'  the keyword before and after; of \"edited\", the value
 `:field'    of \"edited\": \"state\", \"title\", \"priority\", \"tags\",
             \"deadline\", \"scheduled\", or \"heading\" (it is new)
-`:result' `:late' `:repeat'  of \"done\"; `:late' of \"failed\", too; `:repeat':
-            the next dates of a task that comes again
+`:result' `:late' `:repeat'  of \"done\"; `:late' of \"failed\", too;
+            `:repeat': the next dates of a task that comes again
 `:reason'   of \"failed\", \"released\", \"skipped\", \"requeued\", \"halted\"
 `:attempts' `:not_before' `:poison'  of \"failed\" and \"expired\";
             `:poison': the agents that failed, if they are too many
