@@ -60,9 +60,9 @@ Each is called with one argument, the event as a property list:
 `:kind'     what happened, a string.  By agents: \"added\", \"claimed\",
             \"done\", \"failed\", \"released\", \"skipped\", \"requeued\",
             \"noted\", \"appended\", \"renewed\".  By a person's hand:
-            \"edited\", \"removed\", \"returned\".  By whoever was asked to: \"archived\",
-            \"halted\", \"resumed\".  By Fleet: \"opened\", \"saving\",
-            \"expired\" (nobody heard of the agent)
+            \"edited\", \"removed\", \"returned\".  By whoever was asked to:
+            \"archived\", \"halted\", \"resumed\".  By Fleet: \"opened\",
+            \"saving\", \"expired\" (nobody heard of the agent)
 `:task'     the task concerned, if there is one
 `:by'       the agent, \"human\" or \"system\"
 `:via'      the door: \"emacs\", \"socket\", \"offline\", or \"inside\" if
