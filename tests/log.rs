@@ -80,6 +80,19 @@ fn r21_the_long_form_shows_the_door_and_what_the_name_rests_on() {
     assert_eq!(shown(&["--until", "1h"]), "");
 }
 
+#[test]
+fn r21_show_says_through_which_door_the_holder_came_while_there_is_one() {
+    let sandbox = Sandbox::new();
+    let fleet = Fleet::new(&sandbox, "dispatch.org", &format!("{KEYWORDS}* PENDING TASK-001 One\n"));
+    let offline = |args: &[&str]| fleet.json(&[args, &["--agent", "timmy", "--offline"]].concat());
+    offline(&["claim", "TASK-001"]);
+    assert_eq!(offline(&["show", "TASK-001"])["task"]["door"], "offline/label");
+    let shown = fleet.run(&["show", "TASK-001", "--offline"]);
+    assert!(shown.stdout.contains("door        offline/label\n"), "{shown:?}");
+    offline(&["release", "TASK-001"]);
+    assert_eq!(offline(&["show", "TASK-001"])["task"]["door"], serde_json::Value::Null);
+}
+
 /// A `fleet log --follow` and what it prints.
 struct Follower {
     /// Ends it with the value.

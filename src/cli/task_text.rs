@@ -50,6 +50,7 @@ pub fn whole(task: &TaskInfo) -> String {
     };
     fact("state", Some(task.keyword.clone()));
     fact("holder", task.holder.as_ref().map(ToString::to_string));
+    fact("door", task.door.clone());
     fact("token", task.token.map(|token| token.to_string()));
     fact("lease", task.lease_ms.map(|ms| format!("{} left", length(ms))));
     fact("attempts", (task.attempts > 0).then(|| task.attempts.to_string()));

@@ -391,6 +391,10 @@ pub struct TaskInfo {
     /// What is behind `unready`; only from `poll` with `explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
+    /// Through which door the running claim came, and what the holder's name rests on, such as `socket/uid` (R21); only
+    /// from `show` and `claim`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<String>,
     /// The line of the headline in the file, from 1; only from `show` and `claim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,

@@ -218,6 +218,8 @@ impl Engine {
         let mut info = self.brief(task, now);
         let failures = task.record.into_iter().flat_map(|record| &record.failures);
         info.failures = failures.map(failure_info).collect();
+        let door = task.record.filter(|record| record.holder.is_some()).and_then(|record| record.door);
+        info.door = door.map(|(via, auth)| format!("{}/{}", via.name(), auth.name()));
         let text = task.section.text.as_str();
         let Some(heading) = &task.section.heading else { return info };
         info.line = task.at.map(|at| self.model.board.line_of(at));

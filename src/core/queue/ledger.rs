@@ -3,7 +3,7 @@
 use crate::core::{
     id::{AgentName, RequestId, Token},
     queue::{
-        event::{Actor, ArchivedTask, Change, Event, Field, MovedStamp, Repeat},
+        event::{Actor, ArchivedTask, Auth, Change, Event, Field, MovedStamp, Repeat, Via},
         state::State,
     },
     time::Stamp,
@@ -46,6 +46,8 @@ pub struct Record {
     pub token: Option<Token>,
     /// Who made the latest claim.
     pub claimant: Option<AgentName>,
+    /// Through which door that claim came, and what the claimant's name rests on (R21).
+    pub door: Option<(Via, Auth)>,
     /// The keyword that the latest claim found.
     pub claimed_from: String,
     /// When the latest claim was made.
@@ -326,6 +328,7 @@ impl Record {
             holder: None,
             token: None,
             claimant: None,
+            door: None,
             claimed_from: String::new(),
             claimed_at: None,
             heading: None,
@@ -376,6 +379,7 @@ impl Record {
                     Actor::Human | Actor::System => None,
                 };
                 self.claimant.clone_from(&self.holder);
+                self.door = Some((event.via, event.auth));
             }
             Change::Renewed { .. } => self.alive_at = openings,
             Change::Done { result, repeat, .. } => {
