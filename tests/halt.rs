@@ -86,6 +86,17 @@ fn r24_a_file_that_anyone_made_halts_at_once_and_its_removal_ends_it() {
 }
 
 #[test]
+fn r24_an_explained_poll_says_of_each_task_that_the_fleet_is_halted() {
+    let sandbox = Sandbox::new();
+    let fleet = board(&sandbox);
+    make_file(&sandbox, "lunch");
+    let explained = fleet.run(&["poll", "--explain", "--agent", "timmy", "--offline"]);
+    assert_eq!(explained.code, 0, "{explained:?}");
+    assert_eq!(explained.stdout.matches("(halted: the fleet is halted: lunch)").count(), 2, "{explained:?}");
+    assert!(!explained.stdout.contains('→'), "nothing is ready: {explained:?}");
+}
+
+#[test]
 fn r24_halting_works_without_a_daemon_and_says_that_nothing_recorded_it() {
     let sandbox = Sandbox::new();
     let fleet = board(&sandbox);
