@@ -55,8 +55,10 @@ fn without_what_must_differ(reply: &Value, twin: &str) -> Value {
         fields.remove(field);
     }
     if let Some(task) = fields.get_mut("task").and_then(Value::as_object_mut) {
-        task.remove("token");
-        task.remove("line");
+        // What is left of the lease goes by the clock, and the door is what the two ways differ in.
+        for field in ["token", "line", "lease_ms", "door"] {
+            task.remove(field);
+        }
         if let Some(properties) = task.get_mut("properties").and_then(Value::as_object_mut) {
             properties.remove("TOKEN");
             properties.remove("CLAIMED_AT");
