@@ -86,20 +86,6 @@ fn r18_a_heading_that_comes_back_after_a_revert_shows_what_the_person_made_of_it
 }
 
 #[test]
-fn r10_a_report_lands_on_a_board_that_lost_the_keyword_of_the_claim() {
-    let keywords = "#+TODO: PENDING IN_PROGRESS | DONE FAILED SKIPPED\n";
-    let mut desk = Desk::new(&format!("{keywords}{BOARD}"));
-    desk.ask_while_busy("timmy", desk::claim("T-1"));
-    desk.ask_while_busy("timmy", desk::done("T-1", None));
-    desk.replace("IN_PROGRESS |", "IN_PROG |");
-    desk.apply();
-    assert!(desk.buffer.contains("* DONE T-1 One"), "{}", desk.buffer);
-    desk.save();
-    desk.restart();
-    assert_eq!(desk.state("T-1"), "DONE", "nobody else said otherwise");
-}
-
-#[test]
 fn r12_an_unsaved_edit_by_hand_is_void_after_a_crash_and_a_saved_one_is_not() {
     let mut desk = Desk::new(BOARD);
     desk.ask("timmy", desk::claim("T-1"));

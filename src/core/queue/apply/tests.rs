@@ -120,3 +120,22 @@ proptest! {
         prop_assert!(body(old).ends_with(&body(new)) || body(new).ends_with(&body(old)), "{}\n{}", before, after);
     }
 }
+
+#[test]
+fn r10_a_report_lands_where_the_board_lost_the_keyword_that_it_found() {
+    let shown = |keywords: &str, heading: &str| {
+        let settings = Settings::read(keywords);
+        let (task, from, to) = ("T".to_owned(), "IN_PROGRESS".to_owned(), "DONE".to_owned());
+        let change = Change::Done { task, from, to, result: None, late: false, repeat: None };
+        let by = Actor::Agent(agent("timmy"));
+        let at = Stamp::new(1_795_168_800_000, 0);
+        let event = Event { at, by, via: Via::Inside, auth: Auth::Label, request: None, change };
+        let mut text = heading.to_owned();
+        apply_edits(&mut text, &to_heading(heading, &settings, 7, None, &event, Extent::Whole));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(shown("#+TODO: PENDING WORK | DONE\n", "* PENDING One\n"), "* DONE One");
+    let whole = "#+TODO: PENDING IN_PROGRESS | DONE\n";
+    assert_eq!(shown(whole, "* PENDING One\n"), "* PENDING One", "there a person set it");
+    assert_eq!(shown(whole, "* IN_PROGRESS One\n"), "* DONE One");
+}
